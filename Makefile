@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# preclaim: `make help` lists what can be made.
+
+VERSION := $(shell cat VERSION)
+
+PREFIX ?= /usr
+DESTDIR ?=
+SBINDIR = $(PREFIX)/sbin
+# These two are where initramfs-tools and users look, whatever the prefix.
+INITRAMFSDIR = /usr/share/initramfs-tools
+SYSCONFDIR = /etc
+
+KLCC ?= klcc
+HOSTCC ?= gcc
+CLANG ?= clang
+
+ARCH := $(shell $(HOSTCC) -dumpmachine | cut -d- -f1)
+WARNINGS = -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith
+COMMON = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP
+# Only x86's compilers keep the canary in thread-local storage, which klibc hasn't got, unless told otherwise.
+GUARD = -fstack-protector-strong $(if $(filter x86_64,$(ARCH)),-mstack-protector-guard=global)
+KLIBC_CFLAGS = $(COMMON) $(WARNINGS) -Os -ffunction-sections -fdata-sections $(GUARD)
+KLIBC_LDFLAGS = -static -Wl,--gc-sections -Wl,-z,noseparate-code -s
+SAN_CFLAGS = $(COMMON) $(WARNINGS) -Wshadow -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+SOURCES := $(wildcard src/*.c)
+BINARIES = build/preclaim build/san-gcc/preclaim build/san-clang/preclaim
+UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
+
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)';)
+
+.PHONY: all help check test demo install uninstall clean size
+
+all: build/preclaim ## the program
+
+help: ## this list
+	$(Q)sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build/klibc/%.o: src/%.c VERSION
+	$(call say,KLCC $@)mkdir -p $(@D) && $(KLCC) $(KLIBC_CFLAGS) -c -o $@ $<
+build/preclaim: $(SOURCES:src/%.c=build/klibc/%.o)
+	$(call say,LINK $@)$(KLCC) $(KLIBC_LDFLAGS) -o $@ $^
+
+build/san-gcc/%.o: src/%.c VERSION
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(SAN_CFLAGS) -c -o $@ $<
+build/san-gcc/preclaim: $(SOURCES:src/%.c=build/san-gcc/%.o)
+	$(call say,LINK $@)$(HOSTCC) $(SAN_CFLAGS) -o $@ $^
+
+build/san-clang/%.o: src/%.c VERSION
+	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(SAN_CFLAGS) -c -o $@ $<
+build/san-clang/preclaim: $(SOURCES:src/%.c=build/san-clang/%.o)
+	$(call say,LINK $@)$(CLANG) $(SAN_CFLAGS) -o $@ $^
+
+# What can be tested without root and without a boot; sanitizers included.
+UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t
+
+check: build/preclaim $(UNIT_TESTS) ## quick tests: no root, no boot
+	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
+
+# Packages that the targets which set themselves up install.
+BUILD_PACKAGES = gcc libc6-dev libklibc-dev
+TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev shellcheck perl git
+
+test: ## every test, boots in QEMU included; installs what it needs
+	$(Q)tests/packages $(TEST_PACKAGES)
+	$(Q)test-qemu/setup
+	$(Q)$(MAKE) --no-print-directory run-tests
+
+.PHONY: run-tests
+run-tests: $(BINARIES) $(UNIT_TESTS)
+	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/hook.t test-qemu/cases/*
+
+demo: ## boot a machine without and with preclaim, and show what became of its devices
+	$(Q)tests/packages $(BUILD_PACKAGES)
+	$(Q)test-qemu/setup
+	$(Q)$(MAKE) --no-print-directory build/preclaim
+	$(Q)test-qemu/demo
+
+install: build/preclaim ## install below DESTDIR, or here, and then renew the initramfs
+	install -D -m 755 build/preclaim $(DESTDIR)$(SBINDIR)/preclaim
+	install -d $(addprefix $(DESTDIR)$(INITRAMFSDIR)/,hooks scripts/init-top)
+	sed 's|/usr/sbin/preclaim check|$(SBINDIR)/preclaim check|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
+	chmod 755 $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
+	install -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
+	install -d $(DESTDIR)$(SYSCONFDIR)/preclaim.d
+	test -e $(DESTDIR)$(SYSCONFDIR)/preclaim.conf || \
+		install -m 644 conf/preclaim.conf $(DESTDIR)$(SYSCONFDIR)/preclaim.conf
+	$(if $(DESTDIR),,update-initramfs -u)
+
+uninstall: ## remove what install installed, but not the rules, and renew the initramfs
+	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
+	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
+	$(if $(DESTDIR),,update-initramfs -u)
+
+# The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.
+UNIT_SOURCES = $(filter-out src/preclaim.c src/sysfs.c src/module.c,$(SOURCES))
+build/unit-gcc/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h)
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< tests/unit/model.c $(UNIT_SOURCES)
+build/unit-clang/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h)
+	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< tests/unit/model.c $(UNIT_SOURCES)
+
+-include $(wildcard build/klibc/*.d build/san-*/*.d build/unit-*/*.d)
+
+clean: ## remove what was built, but not the downloaded test systems
+	$(Q)rm -rf build/klibc build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/preclaim

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Carries out a plan and believes nothing but the driver link: writes to
+ * drivers_probe succeed whether or not anything was bound. A write that takes
+ * long is left running while the other devices go on; the deadline ends all
+ * waiting. What to do is decided in the plan, not here.
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "describe.h"
+#include "module.h"
+#include "scan.h"
+#include "work.h"
+
+enum {
+	PATIENCE_MS = 200,	/* after that the other devices need not wait for a write */
+	SETTLE_MS = 1000,	/* for a probe that the kernel deferred; any other has ended with the write */
+	SETTLE_FIRST_MS = 10,
+	TAKE_TRIES = 3,		/* how often a host driver may come back before we give up */
+};
+
+enum { TASK_DIRECT = INT32_MAX };
+
+/* How far a device is. */
+struct state {
+	bool busy;		/* a write for it is under way */
+	bool failed;
+	enum operation operation;	/* what failed, or is under way */
+	int error;
+	unsigned takes;
+	char taken_from[DRIVER_MAX];
+};
+
+struct apply {
+	struct plan *plan;
+	struct devices *devices;
+	const struct root *root;
+	const struct report *report;
+	uint64_t deadline_us;
+	struct pool pool;
+	struct drivers drivers;		/* registered now */
+	struct state *state;		/* one a device */
+	bool *done;			/* one a step */
+	struct outcome *outcome;
+	struct answer direct;		/* of the last TASK_DIRECT */
+};
+
+static unsigned remaining_ms(const struct apply *a)
+{
+	uint64_t now = clock_us();
+
+	return now < a->deadline_us ? (unsigned)((a->deadline_us - now + 999) / 1000) : 0;
+}
+
+static unsigned at_most(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+static void fail(struct apply *a, int32_t dev, enum operation operation, int error)
+{
+	a->state[dev].failed = true;
+	a->state[dev].operation = operation;
+	a->state[dev].error = error;
+}
+
+/* A write has ended. */
+static void complete(struct apply *a, const struct answer *answer)
+{
+	const struct step *s;
+	struct state *st;
+
+	if (answer->task == TASK_DIRECT) {
+		a->direct = *answer;
+		return;
+	}
+	s = &a->plan->step[answer->task];
+	st = &a->state[s->dev];
+	st->busy = false;
+	a->outcome[s->dev].us += answer->us;
+	/* a driver that let go by itself is as good as one that was told to */
+	if (answer->error && !(st->operation == STEP_UNBIND && (answer->error == -ENODEV || answer->error == -ENOENT)))
+		fail(a, s->dev, st->operation, answer->error);
+}
+
+/* Wait for one write to end. False when the time is over. */
+static bool wait_one(struct apply *a, unsigned timeout_ms)
+{
+	struct answer answer;
+
+	if (pool_wait(&a->pool, timeout_ms, &answer) < 0)
+		return false;
+	complete(a, &answer);
+	return true;
+}
+
+/* Start a write for the device of a step; wait for it, but not longer than patience allows. */
+static void start_write(struct apply *a, size_t step, enum operation operation, const char *path, const char *value)
+{
+	int32_t dev = a->plan->step[step].dev;
+	struct state *st = &a->state[dev];
+	uint64_t end = clock_us() + PATIENCE_MS * 1000;
+	int r;
+
+	while ((r = pool_write(&a->pool, (int32_t)step, path, value)) == -EAGAIN)
+		if (!wait_one(a, remaining_ms(a)))
+			break;
+	if (r < 0) {
+		fail(a, dev, operation, r == -EAGAIN ? -ETIMEDOUT : r);
+		return;
+	}
+	st->busy = true;
+	st->operation = operation;
+	while (st->busy && clock_us() < end)
+		if (!wait_one(a, at_most((unsigned)((end - clock_us()) / 1000) + 1, remaining_ms(a))))
+			break;
+}
+
+/* A write outside the plan's steps: give a failed device back. 0 or -errno. */
+static int write_direct(struct apply *a, const char *path, const char *value)
+{
+	int r = pool_write(&a->pool, TASK_DIRECT, path, value);
+
+	if (r < 0)
+		return r;
+	a->direct.task = -1;
+	while (a->direct.task != TASK_DIRECT)
+		if (!wait_one(a, remaining_ms(a)))
+			return -ETIMEDOUT;
+	return a->direct.error;
+}
+
+static bool holds_wanted(const struct apply *a, int32_t dev)
+{
+	return strcmp(a->plan->verdict[dev].driver, a->devices->dev[dev].driver) == 0;
+}
+
+static void unbind(struct apply *a, size_t step, struct device *d)
+{
+	struct state *st = &a->state[a->plan->step[step].dev];
+	char path[PATH_SIZE], addr[ADDR_MAX];
+
+	memcpy(st->taken_from, d->driver, sizeof(st->taken_from));
+	start_write(a, step, STEP_UNBIND, device_path(path, d->addr, "driver/unbind"), text_addr(addr, d->addr));
+}
+
+/*
+ * Ask the kernel to bind the device. Where a driver that was loaded meanwhile
+ * has it, that is unbound first and the step is not done yet.
+ */
+static bool probe(struct apply *a, size_t step, struct device *d)
+{
+	int32_t dev = a->plan->step[step].dev;
+	char addr[ADDR_MAX];
+
+	scan_driver(a->root, d);
+	if (holds_wanted(a, dev))
+		return true;
+	if (d->driver[0]) {
+		if (a->state[dev].takes++ < TAKE_TRIES) {
+			unbind(a, step, d);
+			return false;
+		}
+		fail(a, dev, STEP_UNBIND, -EBUSY);
+	} else if (!driver_registered(&a->drivers, str_of(a->plan->verdict[dev].driver))) {
+		fail(a, dev, STEP_MODULE, -ENODEV);
+	} else {
+		start_write(a, step, STEP_PROBE, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
+	}
+	return true;
+}
+
+/* Use the name that the driver is registered under; overrides already written with another must be written again. */
+static void respell(struct apply *a, const char *written, const char *registered)
+{
+	for (size_t i = 0; i < a->plan->steps; i++) {
+		const struct step *s = &a->plan->step[i];
+		struct verdict *v = &a->plan->verdict[s->dev];
+
+		if (s->operation != STEP_OVERRIDE || strcmp(v->driver, written) != 0)
+			continue;
+		strcpy(v->driver, registered);
+		a->done[i] = false;
+	}
+}
+
+/* What is registered now: the driver of a name, NULL without one. */
+static const char *find_driver(struct apply *a, const char *name)
+{
+	drivers_free(&a->drivers);
+	if (scan_drivers(a->root, &a->drivers) < 0)
+		a->drivers = (struct drivers){ .n = 0 };
+	return driver_registered(&a->drivers, str_of(name));
+}
+
+/*
+ * Have modprobe load a module. It binds, before it ends, all devices that wait
+ * for its driver; where one of them hangs it, the driver is there nevertheless,
+ * and the others can be bound by themselves.
+ */
+static int load(struct apply *a, const char *name)
+{
+	struct modprobe modprobe;
+	int r = module_start(&modprobe, a->root, name);
+
+	if (r < 0)
+		return r;
+	do
+		r = module_wait(&modprobe, at_most(PATIENCE_MS, remaining_ms(a)));
+	while (r == -ETIMEDOUT && remaining_ms(a) > 0 && !find_driver(a, name));
+	module_end(&modprobe);
+	return r;
+}
+
+/* Load a driver's module. What goes wrong is told here once, and then for each of its devices. */
+static void load_module(struct apply *a, const char *driver)
+{
+	char name[DRIVER_MAX], of_module[DRIVER_MAX];
+	const char *registered;
+	int r;
+
+	strcpy(name, driver);
+	r = load(a, name);
+	/* busybox' modprobe does not know vfio's softdep on it; without it no guest could use the device */
+	if (r == 0 && driver_is_vfio(name) && !sysfs_exists(a->root, "sys/module/vfio_iommu_type1"))
+		load(a, "vfio_iommu_type1");
+	registered = find_driver(a, name);
+	/* xen-pciback's driver is called pciback */
+	if (!registered && scan_module_driver(a->root, name, of_module))
+		registered = of_module;
+	if (registered) {
+		if (strcmp(name, registered) != 0)
+			respell(a, name, registered);
+		return;
+	}
+	if (r == -ENOENT)
+		report_say(a->report, LEVEL_ERR, "module %s: cannot load it: there is no modprobe", name);
+	else if (r == -ETIMEDOUT)
+		report_say(a->report, LEVEL_ERR, "module %s: modprobe has not ended in time and goes on", name);
+	else if (r < 0)
+		report_say(a->report, LEVEL_ERR, "module %s: cannot run modprobe: %s (%d)", name, strerror(-r), -r);
+	else if (r > 0)
+		report_say(a->report, LEVEL_ERR, "module %s: modprobe failed (exit status %d); is the module in this image? "
+			   "update-initramfs -u puts it there", name, r);
+	else
+		report_say(a->report, LEVEL_ERR, "module %s: loaded, but it registers no PCI driver of this name", name);
+}
+
+/* Do one step, or start it. False where it must be looked at again. */
+static bool run_step(struct apply *a, size_t i)
+{
+	const struct step *s = &a->plan->step[i];
+	struct device *d = &a->devices->dev[s->dev];
+	char path[PATH_SIZE];
+
+	if (s->operation == STEP_MODULE) {
+		load_module(a, a->plan->verdict[s->dev].driver);
+		return true;
+	}
+	if (a->state[s->dev].failed)
+		return true;
+	if (a->state[s->dev].busy)
+		return false;
+	switch (s->operation) {
+	case STEP_OVERRIDE:
+		start_write(a, i, STEP_OVERRIDE, device_path(path, d->addr, "driver_override"),
+			    a->plan->verdict[s->dev].driver);
+		return true;
+	case STEP_UNBIND:
+		scan_driver(a->root, d);
+		if (d->driver[0] && !holds_wanted(a, s->dev))
+			unbind(a, i, d);
+		return true;
+	default:
+		return probe(a, i, d);
+	}
+}
+
+/* All steps in their order; those of a device whose write is slow wait for it, the others do not. */
+static void run_steps(struct apply *a)
+{
+	bool all_done;
+
+	do {
+		all_done = true;
+		for (size_t i = 0; i < a->plan->steps; i++) {
+			if (a->done[i])
+				continue;
+			a->done[i] = run_step(a, i);
+			all_done &= a->done[i];
+			/* overrides may have to be written in another spelling before the probes */
+			if (a->plan->step[i].operation == STEP_MODULE)
+				all_done = false, i = (size_t)-1;
+		}
+	} while ((!all_done || pool_busy(&a->pool)) && remaining_ms(a) > 0 &&
+		 (!pool_busy(&a->pool) || wait_one(a, remaining_ms(a))));
+}
+
+/* Whether a claimed device, not held by the driver we asked for, may still be: its probe may have been deferred. */
+static bool may_bind_later(const struct apply *a, int32_t dev)
+{
+	const struct verdict *v = &a->plan->verdict[dev];
+	const struct device *d = &a->devices->dev[dev];
+
+	return !a->state[dev].failed && !a->state[dev].busy && d->driver[0] == '\0' &&
+	       driver_registered(&a->drivers, str_of(v->driver)) && !(driver_is_vfio(v->driver) && d->group < 0);
+}
+
+/* Read the driver links back, and ask again for a while where the kernel may have deferred the probe. */
+static void settle(struct apply *a)
+{
+	unsigned waited = 0;
+
+	for (unsigned nap = SETTLE_FIRST_MS;; nap *= 2) {
+		bool again = false;
+
+		for (size_t i = 0; i < a->plan->steps; i++) {
+			int32_t dev = a->plan->step[i].dev;
+
+			if (a->plan->step[i].operation != STEP_PROBE)
+				continue;
+			scan_driver(a->root, &a->devices->dev[dev]);
+			if (holds_wanted(a, dev) || !may_bind_later(a, dev))
+				continue;
+			again = true;
+			if (waited > 0)
+				probe(a, i, &a->devices->dev[dev]);
+		}
+		nap = at_most(at_most(nap, SETTLE_MS - waited), remaining_ms(a));
+		if (!again || nap == 0)
+			return;
+		clock_nap(nap);
+		waited += nap;
+	}
+}
+
+static void say_claimed(const struct apply *a, int32_t dev)
+{
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+	const struct device *d = &a->devices->dev[dev];
+
+	describe_device(a->plan, dev, &t);
+	if (d->driver[0])
+		text_add(&t, ": claimed by %s", d->driver);
+	else
+		text_add(&t, ": claimed, no driver may have it");
+	if (a->state[dev].taken_from[0])
+		text_add(&t, ", taken from %s", a->state[dev].taken_from);
+	if (d->group >= 0)
+		text_add(&t, ", group %d", d->group);
+	report_say(a->report, LEVEL_INFO, "%s", line);
+}
+
+static void error_text(struct text *t, int error)
+{
+	text_add(t, "%s (%d)", strerror(-error), -error);
+}
+
+/* Why a device is not claimed, with the remedy where one is known. */
+static void failure_text(const struct apply *a, int32_t dev, struct text *t)
+{
+	const struct state *st = &a->state[dev];
+	const struct device *d = &a->devices->dev[dev];
+	const char *driver = a->plan->verdict[dev].driver;
+
+	switch (st->failed ? st->operation : STEP_PROBE) {
+	case STEP_OVERRIDE:
+		text_add(t, "driver_override: cannot write \"%s\": ", driver);
+		error_text(t, st->error);
+		return;
+	case STEP_UNBIND:
+		text_add(t, "unbind: cannot take it from %s: ", st->taken_from);
+		error_text(t, st->error);
+		return;
+	case STEP_MODULE:
+		text_add(t, "there is no driver %s", driver);
+		return;
+	default:
+		break;
+	}
+	if (st->failed) {
+		text_add(t, "drivers_probe: cannot write the address: ");
+		error_text(t, st->error);
+	} else if (driver_is_vfio(driver) && d->group < 0) {
+		text_add(t, "%s did not bind: the device has no IOMMU group", driver);
+	} else {
+		text_add(t, "%s did not bind; does it support this device?", driver);
+	}
+}
+
+/* Undo a claim that failed: the override goes, and a host driver that is there may have the device. */
+static void release(struct apply *a, int32_t dev, struct text *t)
+{
+	struct device *d = &a->devices->dev[dev];
+	char path[PATH_SIZE], addr[ADDR_MAX];
+	int r = write_direct(a, device_path(path, d->addr, "driver_override"), "\n");
+
+	if (r == 0)
+		r = write_direct(a, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
+	scan_driver(a->root, d);
+	if (r < 0) {
+		text_add(t, "; cannot release it: ");
+		error_text(t, r);
+	} else if (d->driver[0]) {
+		text_add(t, "; released to %s", d->driver);
+	} else {
+		text_add(t, "; released to the host");
+	}
+	a->outcome[dev].result = RESULT_RELEASED;
+}
+
+static void conclude_failure(struct apply *a, int32_t dev)
+{
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+	const struct device *d = &a->devices->dev[dev];
+
+	describe_device(a->plan, dev, &t);
+	text_add(&t, ": not claimed: ");
+	failure_text(a, dev, &t);
+	a->outcome[dev].result = RESULT_FAILED;
+	if (a->plan->rules->settings.on_failure == FAILURE_RELEASE)
+		release(a, dev, &t);
+	else if (d->driver[0])
+		text_add(&t, "; %s has it", d->driver);
+	else
+		text_add(&t, "; held without a driver");
+	report_say(a->report, LEVEL_ERR, "%s", line);
+}
+
+static void say_unfinished(const struct apply *a, int32_t dev)
+{
+	static const char *const what[] = {
+		[STEP_OVERRIDE] = "driver_override", [STEP_UNBIND] = "unbind", [STEP_PROBE] = "drivers_probe",
+	};
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+	const struct state *st = &a->state[dev];
+
+	describe_device(a->plan, dev, &t);
+	if (st->busy)
+		text_add(&t, ": not claimed yet: the write to %s has not ended", what[st->operation]);
+	else
+		text_add(&t, ": not claimed yet: there was no time left for it");
+	report_say(a->report, LEVEL_ERR, "%s; \"preclaim apply\" finishes it", line);
+}
+
+/* Whether a device's own steps have all been done. */
+static void mark_unfinished(const struct apply *a, bool *unfinished)
+{
+	for (size_t i = 0; i < a->plan->steps; i++)
+		if (!a->done[i])
+			unfinished[a->plan->step[i].dev] = true;
+	for (size_t i = 0; i < a->devices->n; i++)
+		unfinished[i] |= a->state[i].busy;
+}
+
+/* One line and one outcome for a device that is to be claimed. */
+static void conclude(struct apply *a, int32_t dev, bool unfinished, struct tally *tally)
+{
+	bool none = driver_is_none(a->plan->verdict[dev].driver);
+	struct device *d = &a->devices->dev[dev];
+
+	scan_driver(a->root, d);
+	if (none && !unfinished && !a->state[dev].failed && d->driver[0])
+		fail(a, dev, STEP_UNBIND, -EBUSY);
+	if (!unfinished && !a->state[dev].failed && (none || holds_wanted(a, dev))) {
+		a->outcome[dev].result = RESULT_CLAIMED;
+		tally->claimed++;
+		say_claimed(a, dev);
+		return;
+	}
+	tally->failed++;
+	if (unfinished) {
+		a->outcome[dev].result = RESULT_UNFINISHED;
+		say_unfinished(a, dev);
+	} else {
+		conclude_failure(a, dev);
+	}
+}
+
+/* The drivers of the devices that share a group with this one, as they are after the claims. */
+static void rescan_group(const struct apply *a, int32_t dev)
+{
+	for (size_t i = 0; i < a->devices->n; i++)
+		if (a->devices->dev[i].group == a->devices->dev[dev].group)
+			scan_driver(a->root, &a->devices->dev[i]);
+}
+
+static void say_notes(const struct apply *a)
+{
+	for (size_t i = 0; i < a->plan->notes; i++) {
+		const struct note *note = &a->plan->note[i];
+		char line[RECORD_MAX];
+		struct text t = text_in(line, sizeof(line));
+
+		if (note->kind == NOTE_GROUP_SHARED)
+			rescan_group(a, note->dev);
+		describe_note(a->plan, note, &t);
+		report_say(a->report, note->level, "%s", line);
+	}
+}
+
+struct tally apply_plan(struct plan *plan, struct devices *devices, const struct root *root, const struct report *report,
+			uint64_t deadline_us, struct outcome *outcome)
+{
+	struct tally tally = { 0 };
+	struct apply a = {
+		.plan = plan,
+		.devices = devices,
+		.root = root,
+		.report = report,
+		.deadline_us = deadline_us,
+		.pool = pool_new(root),
+		.state = calloc(devices->n + 1, sizeof(*a.state)),
+		.done = calloc(plan->steps + 1, sizeof(*a.done)),
+		.outcome = outcome,
+	};
+	bool *unfinished = calloc(devices->n + 1, sizeof(*unfinished));
+
+	if (!a.state || !a.done || !unfinished) {
+		report_say(report, LEVEL_ERR, "out of memory");
+		tally.failed = 1;
+		goto out;
+	}
+	scan_drivers(root, &a.drivers);
+	run_steps(&a);
+	settle(&a);
+	mark_unfinished(&a, unfinished);
+	for (size_t i = 0; i < devices->n; i++) {
+		if (!plan_wants(plan, i))
+			continue;
+		switch (plan->verdict[i].action) {
+		case ACTION_CLAIM:
+			conclude(&a, (int32_t)i, unfinished[i], &tally);
+			break;
+		case ACTION_KEEP:
+			outcome[i].result = RESULT_KEPT;
+			break;
+		case ACTION_REFUSE:
+			outcome[i].result = RESULT_REFUSED;
+			tally.refused++;
+			break;
+		default:
+			break;
+		}
+	}
+	say_notes(&a);
+out:
+	pool_close(&a.pool);
+	drivers_free(&a.drivers);
+	free(a.state);
+	free(a.done);
+	free(unfinished);
+	return tally;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Finds the rule files and the kernel command line and has them parsed in the
+ * order in which later rules hold: the file, the folder, the command line.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char conf_path[] = "/etc/preclaim.conf";
+static const char conf_dir[] = "/etc/preclaim.d";
+
+/* Keep a text for as long as the rules. Takes it over in either case. */
+static int keep(struct config *c, char *text)
+{
+	char **bigger = text ? realloc(c->text, (c->n + 1) * sizeof(*bigger)) : NULL;
+
+	if (!bigger) {
+		free(text);
+		return -ENOMEM;
+	}
+	c->text = bigger;
+	c->text[c->n++] = text;
+	return 0;
+}
+
+/* Read one file of rules. source is its path as messages have it; below the root it is the same without the "/". */
+static int read_file(struct config *c, const struct root *root, const struct report *report, const char *source, bool optional)
+{
+	const char *path = root->fd == AT_FDCWD ? source : source + 1;
+	char *text;
+	size_t len;
+	int r = sysfs_read_all(root, path, &text, &len);
+
+	if (r == -ENOENT && optional)
+		return 0;
+	if (r < 0) {
+		report_say(report, LEVEL_ERR, "%s: cannot read it: %s (%d)", source, strerror(-r), -r);
+		c->unreadable = true;
+		return r == -ENOMEM ? r : 0;
+	}
+	r = keep(c, text);
+	return r < 0 ? r : rules_add_file(&c->rules, source, (struct str){ .p = text, .len = len });
+}
+
+struct names {
+	char **name;
+	size_t n;
+};
+
+/* Names as a shell's *.conf would take them: no hidden files. */
+static int take_name(void *ctx, const char *name)
+{
+	struct names *names = ctx;
+	size_t len = strlen(name), suffix = strlen(".conf");
+	char **bigger;
+
+	if (name[0] == '.' || len < suffix || strcmp(name + len - suffix, ".conf") != 0)
+		return 0;
+	bigger = realloc(names->name, (names->n + 1) * sizeof(*bigger));
+	if (!bigger)
+		return -ENOMEM;
+	names->name = bigger;
+	names->name[names->n] = strdup(name);
+	return names->name[names->n] ? (names->n++, 0) : -ENOMEM;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int read_folder(struct config *c, const struct root *root, const struct report *report)
+{
+	struct names names = { .n = 0 };
+	int r = sysfs_list(root, conf_dir + 1, take_name, &names);
+
+	if (r < 0 && r != -ENOENT) {
+		report_say(report, LEVEL_ERR, "%s: cannot list it: %s (%d)", conf_dir, strerror(-r), -r);
+		c->unreadable = true;
+	}
+	if (names.n > 0)
+		qsort(names.name, names.n, sizeof(*names.name), compare_names);
+	r = r == -ENOMEM ? r : 0;
+	for (size_t i = 0; i < names.n; i++) {
+		size_t size = sizeof(conf_dir) + strlen(names.name[i]) + 1;
+		char *source = r < 0 ? NULL : malloc(size);
+
+		if (source) {
+			struct text t = text_in(source, size);
+
+			text_add(&t, "%s/%s", conf_dir, names.name[i]);
+		}
+		if (r == 0)
+			r = keep(c, source);
+		if (r == 0)
+			r = read_file(c, root, report, source, false);
+		free(names.name[i]);
+	}
+	free(names.name);
+	return r;
+}
+
+static int read_cmdline(struct config *c, const struct root *root, const struct report *report)
+{
+	char *text;
+	size_t len;
+	int r = sysfs_read_all(root, "proc/cmdline", &text, &len);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		report_say(report, LEVEL_WARNING, "/proc/cmdline: cannot read it, so its rules are not known: %s (%d)",
+			   strerror(-r), -r);
+		return 0;
+	}
+	/* the newline at its end is /proc's (fs/proc/cmdline.c), and would get into an open quote */
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	r = keep(c, text);
+	return r < 0 ? r : rules_add_cmdline(&c->rules, (struct str){ .p = text, .len = len });
+}
+
+int config_read(struct config *out, const struct root *root, const struct report *report, const char *file,
+		const char *cmdline)
+{
+	const struct root here = { .fd = AT_FDCWD, .path = "." };
+	int r;
+
+	*out = (struct config){ .rules = rules_new() };
+	if (file) {
+		r = read_file(out, &here, report, file, false);
+	} else {
+		r = read_file(out, root, report, conf_path, true);
+		if (r == 0)
+			r = read_folder(out, root, report);
+	}
+	if (r == 0)
+		r = cmdline ? rules_add_cmdline(&out->rules, str_of(cmdline)) : read_cmdline(out, root, report);
+	return r;
+}
+
+void config_free(struct config *config)
+{
+	rules_free(&config->rules);
+	for (size_t i = 0; i < config->n; i++)
+		free(config->text[i]);
+	free(config->text);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "report.h"
+#include "rule.h"
+#include "sysfs.h"
+
+/* The rules of a run with the texts that they point into. */
+struct config {
+	struct rules rules;
+	char **text;
+	size_t n;
+	bool unreadable;	/* a source is there but could not be read; it has been told */
+};
+
+/*
+ * Read the rules in their order: file alone where it is not NULL (a path of
+ * the caller's, not below the root), else /etc/preclaim.conf and
+ * /etc/preclaim.d/ *.conf in byte order of their names, both optional; then
+ * cmdline, or /proc/cmdline where that is NULL. 0 or -ENOMEM; give it to
+ * config_free() in either case.
+ */
+int config_read(struct config *out, const struct root *root, const struct report *report, const char *file,
+		const char *cmdline);
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Puts plans into words: devices, rules, notes, and the whole plan as check
+ * prints it. Every message about a device begins the same way. No system call.
+ */
+#include "describe.h"
+
+enum { CONFLICTS_SHOWN = 4 };
+
+void describe_device(const struct plan *plan, int32_t dev, struct text *t)
+{
+	const struct device *d = &plan->devices->dev[dev];
+	char addr[ADDR_MAX];
+
+	text_add(t, "%s [%04x:%04x]", text_addr(addr, d->addr), d->ids.vendor, d->ids.device);
+}
+
+void describe_source(const struct plan *plan, int32_t rule, struct text *t)
+{
+	const struct rule *r = &plan->rules->rule[rule];
+
+	text_add(t, "%s", r->source);
+	if (r->line)
+		text_add(t, ":%u", r->line);
+}
+
+void describe_rule(const struct plan *plan, int32_t rule, int32_t selector, struct text *t)
+{
+	struct str written = plan->rules->selector[selector].text;
+
+	text_add(t, "rule %s %.*s, ", keyword_name(plan->rules->rule[rule].keyword), (int)written.len, written.p);
+	describe_source(plan, rule, t);
+}
+
+/* The devices that keep the group of device i from being viable, as a list. */
+static void conflicts_text(const struct plan *plan, int32_t i, struct text *t)
+{
+	int32_t group = plan->devices->dev[i].group;
+	size_t first = 0, n = 0;
+
+	while (plan->by_group[first].group != group)
+		first++;
+	for (size_t k = first; k < plan->devices->n && plan->by_group[k].group == group; k++) {
+		const struct device *d = &plan->devices->dev[plan->by_group[k].dev];
+
+		if (!plan_conflicts(plan, plan->by_group[k].dev) || n++ >= CONFLICTS_SHOWN)
+			continue;
+		text_add(t, n > 1 ? ", " : "");
+		describe_device(plan, plan->by_group[k].dev, t);
+		if (d->driver[0])
+			text_add(t, " is held by %s", d->driver);
+		else
+			text_add(t, " is free for a host driver");
+	}
+	if (n > CONFLICTS_SHOWN)
+		text_add(t, " and %zu more", n - CONFLICTS_SHOWN);
+}
+
+static void ids_text(const struct selector *s, struct text *t)
+{
+	text_add(t, "%.*s", (int)str_find(s->text, '@'), s->text.p);
+}
+
+void describe_note(const struct plan *plan, const struct note *note, struct text *t)
+{
+	const struct device *d = note->dev >= 0 ? &plan->devices->dev[note->dev] : NULL;
+
+	if (d) {
+		describe_device(plan, note->dev, t);
+		text_add(t, ": ");
+	}
+	switch (note->kind) {
+	case NOTE_NO_DEVICE:
+		text_add(t, "no device matches");
+		break;
+	case NOTE_ONLY_BRIDGES:
+		text_add(t, "only bridges match, and they are never claimed by ids or class");
+		break;
+	case NOTE_MISMATCH:
+		text_add(t, plan->verdict[note->dev].action == ACTION_REFUSE ? "refused: " : "rule refused: ");
+		ids_text(&plan->rules->selector[note->selector], t);
+		text_add(t, " was expected here");
+		if (str_starts(plan->rules->selector[note->selector].text, "class="))
+			text_add(t, ", the class is %06x", d->ids.class);
+		break;
+	case NOTE_BRIDGE:
+		text_add(t, "is a bridge; claimed, as it is named by its address");
+		break;
+	case NOTE_GROUP_SHARED:
+		text_add(t, "group %d is not viable for VFIO: ", d->group);
+		conflicts_text(plan, note->dev, t);
+		if (plan->rules->settings.group == GROUP_WARN)
+			text_add(t, "; claim them too, or set \"group claim\"");
+		break;
+	case NOTE_GROUP_REFUSED:
+		text_add(t, "refused: group %d is shared: ", d->group);
+		conflicts_text(plan, note->dev, t);
+		break;
+	case NOTE_KEPT:
+		text_add(t, "kept for the host");
+		break;
+	case NOTE_NO_GROUP:
+		text_add(t, "is in no IOMMU group, so vfio-pci cannot bind");
+		break;
+	case NOTE_NO_IOMMU:
+		text_add(t, "no IOMMU: vfio-pci cannot bind; switch VT-d or AMD-Vi on in the firmware, "
+			    "and boot with intel_iommu=on on Intel");
+		return;
+	}
+	text_add(t, " (");
+	describe_rule(plan, note->rule, note->selector, t);
+	text_add(t, ")");
+}
+
+static void verdict_text(const struct plan *plan, int32_t i, struct text *t)
+{
+	static const char *const name[] = {
+		[ACTION_CLAIM] = "claim", [ACTION_KEEP] = "keep", [ACTION_REFUSE] = "refuse",
+	};
+	const struct verdict *v = &plan->verdict[i];
+
+	describe_device(plan, i, t);
+	text_add(t, " %s", name[v->action]);
+	if (v->action == ACTION_CLAIM)
+		text_add(t, " %s", v->driver);
+	if (plan->devices->dev[i].group >= 0)
+		text_add(t, ", group %d", plan->devices->dev[i].group);
+	text_add(t, " (");
+	describe_rule(plan, v->rule, v->selector, t);
+	text_add(t, ")");
+}
+
+static void step_text(const struct plan *plan, const struct step *s, struct text *t)
+{
+	static const char *const name[] = {
+		[STEP_FENCE] = "fence", [STEP_OVERRIDE] = "override", [STEP_UNBIND] = "unbind",
+		[STEP_MODULE] = "module", [STEP_PROBE] = "probe", [STEP_NUMVFS] = "numvfs",
+	};
+	const struct device *d = &plan->devices->dev[s->dev];
+	char addr[ADDR_MAX];
+
+	text_add(t, "  %s", name[s->operation]);
+	if (s->operation != STEP_MODULE)
+		text_add(t, " %s", text_addr(addr, d->addr));
+	switch (s->operation) {
+	case STEP_NUMVFS:
+		text_add(t, " %u", s->count);
+		break;
+	case STEP_UNBIND:
+		text_add(t, " %s", d->driver);
+		break;
+	case STEP_FENCE:
+		break;
+	default:
+		text_add(t, " %s", plan->verdict[s->dev].driver);
+	}
+}
+
+void describe_plan(const struct plan *plan, void (*put)(const char *text))
+{
+	char line[RECORD_MAX];
+
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		struct text t = text_in(line, sizeof(line));
+
+		if (plan->verdict[i].action == ACTION_NONE || !plan_wants(plan, i))
+			continue;
+		verdict_text(plan, (int32_t)i, &t);
+		text_add(&t, "\n");
+		put(line);
+	}
+	if (plan->steps > 0)
+		put("steps:\n");
+	for (size_t s = 0; s < plan->steps; s++) {
+		struct text t = text_in(line, sizeof(line));
+
+		step_text(plan, &plan->step[s], &t);
+		text_add(&t, "\n");
+		put(line);
+	}
+}
+
+static void selector_text(const struct rule *rule, const struct selector *s, struct text *t)
+{
+	text_add(t, " %.*s", (int)s->text.len, s->text.p);
+	if (rule->keyword != KEYWORD_VFS)
+		return;
+	if (s->count == VFS_MAX)
+		text_add(t, "=max");
+	else
+		text_add(t, "=%u", s->count);
+}
+
+void describe_rules(const struct rules *rules, void (*put)(const char *text))
+{
+	for (size_t r = 0; r < rules->n; r++) {
+		const struct rule *rule = &rules->rule[r];
+		char piece[RECORD_MAX];
+		struct text t;
+
+		put(keyword_name(rule->keyword));
+		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
+			t = text_in(piece, sizeof(piece));
+			selector_text(rule, &rules->selector[s], &t);
+			put(piece);
+		}
+		t = text_in(piece, sizeof(piece));
+		if (rule->driver.len > 0)
+			text_add(&t, " driver=%.*s", (int)rule->driver.len, rule->driver.p);
+		if (rule->value.len > 0)
+			text_add(&t, " %.*s", (int)rule->value.len, rule->value.p);
+		text_add(&t, "\n");
+		put(piece);
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DESCRIBE_H
+#define DESCRIBE_H
+
+#include "plan.h"
+#include "text.h"
+
+/* Append to t: "0000:01:00.0 [10de:2204]" */
+void describe_device(const struct plan *plan, int32_t dev, struct text *t);
+
+/* Append to t: "rule claim 10de:2204, /etc/preclaim.conf:3" */
+void describe_rule(const struct plan *plan, int32_t rule, int32_t selector, struct text *t);
+
+/* Append to t where a rule stands: "/etc/preclaim.conf:3" or "cmdline:preclaim.claim" */
+void describe_source(const struct plan *plan, int32_t rule, struct text *t);
+
+/* Append a note's whole message to t. */
+void describe_note(const struct plan *plan, const struct note *note, struct text *t);
+
+/*
+ * The plan as text, handed to put() a line at a time: a line per device that a
+ * rule decides on, then the steps.
+ */
+void describe_plan(const struct plan *plan, void (*put)(const char *text));
+
+/* The rules in their order as one canonical line each, handed to put() in pieces. */
+void describe_rules(const struct rules *rules, void (*put)(const char *text));
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MATCH_H
+#define MATCH_H
+
+#include "rule.h"
+
+/* Which rule holds for a device; indices are into struct rules, -1 is none. */
+struct choice {
+	int32_t rule;		/* the last claim, keep or vfs (for VFs) that matches */
+	int32_t selector;	/* the one of it that matched */
+	int32_t beaten;		/* a keep: the claim that it takes the device back from */
+	int32_t vfs;		/* a PF: the selector of the last vfs rule that matches it */
+};
+
+/* What became of a selector; -1 is none. */
+struct hit {
+	uint32_t devices;	/* how many it matched */
+	uint32_t bridges;	/* how many bridges it matched only by ids or class, which doesn't count */
+	int32_t mismatch;	/* the first device at its place with other ids than asserted */
+	int32_t group[8];	/* group@: the IOMMU groups of what is at the place, of a slot up to eight */
+};
+
+struct match {
+	struct choice *choice;	/* one a device */
+	struct hit *hit;	/* one a selector */
+};
+
+/* Match all devices with all rules. 0 or -ENOMEM; give what it made to match_free(). */
+int match_build(struct match *out, const struct rules *rules, const struct devices *devices);
+void match_free(struct match *match);
+
+/* A PCI-to-PCI, CardBus or host bridge, by its class (<linux/pci_ids.h>, PCI_CLASS_BRIDGE_*). */
+bool device_is_bridge(const struct device *d);
+
+#endif

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The plan: from the rule chosen for each device to the verdict on it, and
+ * from the verdicts and the state found by the scan to the ordered steps that
+ * are still needed. Done twice, the second plan is empty. No system call.
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char default_driver[] = "vfio-pci";
+
+/* A plan under construction. */
+struct builder {
+	struct plan plan;
+	const struct match *match;
+	const struct drivers *drivers;
+};
+
+const char *driver_registered(const struct drivers *drivers, struct str name)
+{
+	for (size_t i = 0; i < drivers->n; i++)
+		if (str_same_name(name, drivers->name[i]))
+			return drivers->name[i];
+	return NULL;
+}
+
+bool driver_is_vfio(const char *name)
+{
+	size_t n = strlen(name), tail = strlen(default_driver);
+
+	return n >= tail && str_same_name(str_of(name + n - tail), default_driver);
+}
+
+bool driver_is_none(const char *name)
+{
+	return strcmp(name, "none") == 0;
+}
+
+bool plan_wants(const struct plan *plan, size_t dev)
+{
+	return !plan->only || plan->only[dev];
+}
+
+/* Notes are at most two a selector, four a device and one on the machine: room for all is there. */
+static void add_note(struct builder *b, enum note_kind kind, enum level level, int32_t dev, int32_t rule, int32_t selector)
+{
+	b->plan.note[b->plan.notes++] = (struct note){ kind, level, dev, rule, selector };
+}
+
+static void add_step(struct builder *b, enum operation operation, int32_t dev, uint32_t count)
+{
+	b->plan.step[b->plan.steps++] = (struct step){ operation, dev, count };
+}
+
+/* The driver of a claim, as it is registered, or as written where it isn't yet. */
+static void set_driver(const struct builder *b, struct verdict *v, struct str name)
+{
+	const char *registered = driver_registered(b->drivers, name);
+	struct text t = text_in(v->driver, sizeof(v->driver));
+
+	if (str_is(name, "auto") || str_same_name(name, default_driver))
+		registered = default_driver;
+	if (registered)
+		text_add(&t, "%s", registered);
+	else
+		text_add(&t, "%.*s", (int)name.len, name.p);
+}
+
+static void judge_device(struct builder *b, int32_t i)
+{
+	const struct choice *c = &b->match->choice[i];
+	struct verdict *v = &b->plan.verdict[i];
+	const struct rule *rule;
+
+	*v = (struct verdict){ .action = ACTION_NONE, .rule = c->rule, .selector = c->selector };
+	if (c->rule < 0)
+		return;
+	rule = &b->plan.rules->rule[c->rule];
+	if (rule->keyword == KEYWORD_KEEP) {
+		v->action = ACTION_KEEP;
+		if (c->beaten >= 0 && plan_wants(&b->plan, (size_t)i))
+			add_note(b, NOTE_KEPT, LEVEL_INFO, i, c->rule, c->selector);
+		return;
+	}
+	v->action = ACTION_CLAIM;
+	set_driver(b, v, rule->driver.len > 0 ? rule->driver : str_of(default_driver));
+	if (device_is_bridge(&b->plan.devices->dev[i]) && plan_wants(&b->plan, (size_t)i))
+		add_note(b, NOTE_BRIDGE, LEVEL_WARNING, i, c->rule, c->selector);
+}
+
+bool plan_conflicts(const struct plan *plan, int32_t i)
+{
+	const struct device *d = &plan->devices->dev[i];
+
+	if (plan->verdict[i].action == ACTION_CLAIM || plan->verdict[i].refused_by_group || device_is_bridge(d))
+		return false;
+	if (!d->driver[0])
+		return !d->override[0];
+	return !driver_is_vfio(d->driver) && strcmp(d->driver, "pci-stub") != 0;
+}
+
+/* One past the last of the group that begins at by_group[first] */
+static size_t group_end(const struct plan *plan, size_t first)
+{
+	size_t last = first + 1;
+
+	while (last < plan->devices->n && plan->by_group[last].group == plan->by_group[first].group)
+		last++;
+	return last;
+}
+
+static bool group_conflicts(const struct plan *plan, size_t first, size_t last)
+{
+	for (size_t k = first; k < last; k++)
+		if (plan_conflicts(plan, plan->by_group[k].dev))
+			return true;
+	return false;
+}
+
+/* Claim what else is in the group of a claimed device; what a rule keeps stays with the host. */
+static void claim_group(struct builder *b, size_t first, size_t last, const struct verdict *owner)
+{
+	for (size_t k = first; k < last; k++) {
+		int32_t i = b->plan.by_group[k].dev;
+		struct verdict *v = &b->plan.verdict[i];
+
+		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP)
+			continue;
+		*v = (struct verdict){ .action = ACTION_CLAIM, .rule = owner->rule, .selector = owner->selector };
+		set_driver(b, v, str_of(driver_is_none(owner->driver) ? owner->driver : default_driver));
+	}
+}
+
+static void refuse_group(struct builder *b, size_t first, size_t last)
+{
+	for (size_t k = first; k < last; k++) {
+		int32_t i = b->plan.by_group[k].dev;
+		struct verdict *v = &b->plan.verdict[i];
+
+		if (v->action != ACTION_CLAIM)
+			continue;
+		v->action = ACTION_REFUSE;
+		v->refused_by_group = true;
+		if (plan_wants(&b->plan, (size_t)i))
+			add_note(b, NOTE_GROUP_REFUSED, LEVEL_ERR, i, v->rule, v->selector);
+	}
+}
+
+/* Apply the group policy to every IOMMU group that has a claimed device and one in conflict. */
+static void judge_groups(struct builder *b)
+{
+	struct plan *plan = &b->plan;
+
+	for (size_t first = 0, last; first < plan->devices->n; first = last) {
+		const struct verdict *v = NULL;
+		size_t k;
+
+		last = group_end(plan, first);
+		for (k = first; k < last && !v; k++)
+			if (plan->verdict[plan->by_group[k].dev].action == ACTION_CLAIM)
+				v = &plan->verdict[plan->by_group[k].dev];
+		if (plan->by_group[first].group < 0 || !v || !group_conflicts(plan, first, last))
+			continue;
+		if (plan->rules->settings.group == GROUP_REFUSE) {
+			refuse_group(b, first, last);
+			continue;
+		}
+		if (plan->rules->settings.group == GROUP_CLAIM)
+			claim_group(b, first, last, v);
+		if (group_conflicts(plan, first, last) && plan_wants(&b->plan, (size_t)plan->by_group[k - 1].dev))
+			add_note(b, NOTE_GROUP_SHARED, LEVEL_WARNING, plan->by_group[k - 1].dev, v->rule, v->selector);
+	}
+}
+
+/* The device at a selector's place has other ids than asserted: no rule that asserts them takes it. */
+static void judge_mismatch(struct builder *b, int32_t dev, int32_t rule, int32_t selector)
+{
+	struct verdict *v = &b->plan.verdict[dev];
+
+	if (v->action == ACTION_NONE)
+		*v = (struct verdict){ .action = ACTION_REFUSE, .rule = rule, .selector = selector };
+	if (plan_wants(&b->plan, (size_t)dev))
+		add_note(b, NOTE_MISMATCH, LEVEL_ERR, dev, rule, selector);
+}
+
+static void judge_mismatches(struct builder *b)
+{
+	const struct rules *rules = b->plan.rules;
+
+	for (size_t r = 0; r < rules->n; r++)
+		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++)
+			if (b->match->hit[s].mismatch >= 0 && b->match->hit[s].devices == 0 && rules->rule[r].keyword != KEYWORD_KEEP)
+				judge_mismatch(b, b->match->hit[s].mismatch, (int32_t)r, (int32_t)s);
+}
+
+/* Selectors that do nothing: each is told, and for what claims it is more than information. */
+static void judge_rules(struct builder *b)
+{
+	const struct rules *rules = b->plan.rules;
+
+	for (size_t r = 0; r < rules->n; r++) {
+		enum level level = rules->rule[r].keyword == KEYWORD_KEEP ? LEVEL_INFO : LEVEL_WARNING;
+
+		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++) {
+			const struct hit *hit = &b->match->hit[s];
+
+			if (hit->devices == 0 && (hit->mismatch < 0 || level == LEVEL_INFO))
+				add_note(b, hit->bridges ? NOTE_ONLY_BRIDGES : NOTE_NO_DEVICE, level, -1, (int32_t)r, (int32_t)s);
+		}
+	}
+}
+
+static bool claims(const struct plan *plan, size_t i)
+{
+	return plan_wants(plan, i) && plan->verdict[i].action == ACTION_CLAIM;
+}
+
+/* VFIO needs a group: a machine that has none is told once, else each device without one. */
+static void judge_iommu(struct builder *b)
+{
+	const struct plan *plan = &b->plan;
+	bool has_iommu = false;
+
+	for (size_t i = 0; i < plan->devices->n; i++)
+		has_iommu |= plan->devices->dev[i].group >= 0;
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		const struct verdict *v = &plan->verdict[i];
+
+		if (!claims(plan, i) || !driver_is_vfio(v->driver) || plan->devices->dev[i].group >= 0)
+			continue;
+		if (!has_iommu) {
+			add_note(b, NOTE_NO_IOMMU, LEVEL_ERR, -1, -1, -1);
+			return;
+		}
+		add_note(b, NOTE_NO_GROUP, LEVEL_ERR, (int32_t)i, v->rule, v->selector);
+	}
+}
+
+static bool claims_for_driver(const struct plan *plan, size_t i)
+{
+	return claims(plan, i) && !driver_is_none(plan->verdict[i].driver);
+}
+
+/* Its name may turn out to be spelled otherwise, which takes another override. */
+static bool lacks_driver(const struct builder *b, size_t i)
+{
+	return claims_for_driver(&b->plan, i) && !driver_registered(b->drivers, str_of(b->plan.verdict[i].driver));
+}
+
+static bool module_is_planned(const struct plan *plan, const char *driver)
+{
+	for (size_t s = plan->steps; s-- > 0 && plan->step[s].operation == STEP_MODULE;)
+		if (strcmp(plan->verdict[plan->step[s].dev].driver, driver) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * All overrides first: from then on no host driver can take a claimed device,
+ * however long the rest takes. Then what holds devices lets go, and only then
+ * the drivers are loaded, which bind everything that is free and theirs.
+ */
+static void add_steps(struct builder *b)
+{
+	const struct plan *plan = &b->plan;
+	const struct device *dev = plan->devices->dev;
+	const struct verdict *v = plan->verdict;
+	size_t n = plan->devices->n;
+
+	for (size_t i = 0; i < n; i++)
+		if (claims(plan, i) && (strcmp(v[i].driver, dev[i].override) != 0 || lacks_driver(b, i)))
+			add_step(b, STEP_OVERRIDE, (int32_t)i, 0);
+	for (size_t i = 0; i < n; i++)
+		if (claims(plan, i) && dev[i].driver[0] && strcmp(v[i].driver, dev[i].driver) != 0)
+			add_step(b, STEP_UNBIND, (int32_t)i, 0);
+	for (size_t i = 0; i < n; i++)
+		if (lacks_driver(b, i) && !module_is_planned(plan, v[i].driver))
+			add_step(b, STEP_MODULE, (int32_t)i, 0);
+	for (size_t i = 0; i < n; i++)
+		if (claims_for_driver(plan, i) && strcmp(v[i].driver, dev[i].driver) != 0)
+			add_step(b, STEP_PROBE, (int32_t)i, 0);
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	return x->group != y->group ? (x->group < y->group ? -1 : 1) : (x->dev < y->dev ? -1 : x->dev > y->dev);
+}
+
+int plan_build(struct plan *out, const struct rules *rules, const struct devices *devices, const struct match *match,
+	       const struct drivers *drivers, const bool *only)
+{
+	size_t n = devices->n;
+	struct builder b = {
+		.plan = {
+			.rules = rules,
+			.devices = devices,
+			.only = only,
+			.verdict = calloc(n + 1, sizeof(*b.plan.verdict)),
+			.by_group = calloc(n + 1, sizeof(*b.plan.by_group)),
+			.step = calloc(4 * n + 1, sizeof(*b.plan.step)),
+			.note = calloc(4 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
+		},
+		.match = match,
+		.drivers = drivers,
+	};
+
+	if (!b.plan.verdict || !b.plan.by_group || !b.plan.step || !b.plan.note) {
+		plan_free(&b.plan);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		b.plan.by_group[i] = (struct member){ devices->dev[i].group, (int32_t)i };
+		judge_device(&b, (int32_t)i);
+	}
+	qsort(b.plan.by_group, n, sizeof(*b.plan.by_group), compare_members);
+	judge_groups(&b);
+	judge_mismatches(&b);
+	if (!only)
+		judge_rules(&b);
+	judge_iommu(&b);
+	add_steps(&b);
+	*out = b.plan;
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	free(plan->verdict);
+	free(plan->by_group);
+	free(plan->step);
+	free(plan->note);
+}
+
+bool plan_holds(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->notes; i++) {
+		const struct note *note = &plan->note[i];
+
+		if (note->level == LEVEL_ERR || (note->level == LEVEL_WARNING && note->dev < 0))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "match.h"
+#include "text.h"
+
+enum action { ACTION_NONE, ACTION_CLAIM, ACTION_KEEP, ACTION_REFUSE };
+
+/* What is to become of a device, and by which rule and selector (-1: none). */
+struct verdict {
+	enum action action;
+	int32_t rule, selector;
+	bool refused_by_group;
+	char driver[DRIVER_MAX];	/* of a claim, in sysfs' spelling where the driver is registered */
+};
+
+/* One thing to do. The plan is a list of these, and nothing else is ever written to the kernel. */
+enum operation {
+	STEP_FENCE,	/* sriov_drivers_autoprobe = 0 */
+	STEP_OVERRIDE,	/* driver_override = the verdict's driver */
+	STEP_UNBIND,	/* take the device from the driver that holds it */
+	STEP_MODULE,	/* have modprobe load the driver; for the first device that needs it */
+	STEP_PROBE,	/* drivers_probe; expected: the device's driver link names the driver */
+	STEP_NUMVFS,	/* sriov_numvfs = count */
+};
+
+struct step {
+	enum operation operation;
+	int32_t dev;
+	uint32_t count;	/* of VFs */
+};
+
+/* Something to tell that is no step: a rule without a device, a refusal, a group that is not viable. */
+enum note_kind {
+	NOTE_NO_DEVICE,
+	NOTE_ONLY_BRIDGES,
+	NOTE_MISMATCH,
+	NOTE_BRIDGE,
+	NOTE_GROUP_SHARED,
+	NOTE_GROUP_REFUSED,
+	NOTE_KEPT,
+	NOTE_NO_GROUP,
+	NOTE_NO_IOMMU,
+};
+
+struct note {
+	enum note_kind kind;
+	enum level level;
+	int32_t dev, rule, selector;
+};
+
+/* A device and its IOMMU group. */
+struct member {
+	int32_t group, dev;
+};
+
+struct plan {
+	const struct rules *rules;
+	const struct devices *devices;
+	const bool *only;		/* one a device, or NULL for all */
+	struct verdict *verdict;	/* one a device */
+	struct member *by_group;	/* all devices, those of an IOMMU group side by side */
+	struct step *step;
+	size_t steps;
+	struct note *note;
+	size_t notes;
+};
+
+/*
+ * Turn what the rules choose into verdicts, the ordered steps that are needed
+ * now, and notes. only: one flag a device that asks for its steps and notes,
+ * or NULL for all devices and the notes on rules. The plan keeps pointing to
+ * rules, devices and only. 0 or -ENOMEM; give the plan to plan_free().
+ */
+int plan_build(struct plan *out, const struct rules *rules, const struct devices *devices, const struct match *match,
+	       const struct drivers *drivers, const bool *only);
+void plan_free(struct plan *plan);
+
+/*
+ * The spelling under which a driver is registered ('-' and '_' are the same),
+ * or NULL where it isn't.
+ */
+const char *driver_registered(const struct drivers *drivers, struct str name);
+
+/* Whether a driver hands the device to VFIO: vfio-pci and its variants; and whether it is "none". */
+bool driver_is_vfio(const char *name);
+bool driver_is_none(const char *name);
+
+/* Whether a device's steps and notes are in the plan. */
+bool plan_wants(const struct plan *plan, size_t dev);
+
+/*
+ * Whether a device keeps its IOMMU group from being viable: not claimed, no
+ * bridge, and held by a host driver or free for one to take
+ * (vfio_dev_viable() in the kernel's drivers/vfio).
+ */
+bool plan_conflicts(const struct plan *plan, int32_t dev);
+
+/* Whether all that the rules declare can hold: no refusal, no rule without a device, no missing IOMMU. */
+bool plan_holds(const struct plan *plan);
+
+#endif

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The command: options, the stages of a run one after the other (rules, scan,
+ * match, plan, apply, report), and the exit status. Each stage lives elsewhere.
+ */
+#include "preclaim.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply.h"
+#include "clock.h"
+#include "config.h"
+#include "describe.h"
+#include "guard.h"
+#include "match.h"
+#include "plan.h"
+#include "report.h"
+#include "scan.h"
+#include "sysfs.h"
+#include "text.h"
+#include "work.h"
+
+enum exit_status { EXIT_HOLDS, EXIT_NOT_HELD, EXIT_RULES, EXIT_USAGE, EXIT_SYSTEM };
+
+/* How long after its own deadline a run is given up: it can only hang in a read or an open then. */
+enum { GRACE_MS = 2000 };
+
+struct options {
+	const char *root, *config, *cmdline;
+	bool dry_run, image;
+	enum level loudest;
+	char **address;		/* as given: the devices that are asked for */
+	int addresses;
+};
+
+/* One run from its rules to its exit status. */
+struct run {
+	const struct options *options;
+	struct root root;
+	struct report report;
+	struct config config;
+	struct devices devices;
+	struct drivers drivers;
+	struct match match;
+	struct plan plan;
+	bool *only;
+	bool missing;		/* an address asked for is not there */
+	uint64_t start_us;
+};
+
+static const char usage[] =
+	"Usage: preclaim [OPTION...] COMMAND\n"
+	"Claim PCI devices for passthrough before a host driver can take them.\n"
+	"\n"
+	"  apply [ADDRESS...]   do what the rules say, for all devices or just these\n"
+	"  check [--image]      show what apply would do, or the rules as an image gets them\n"
+	"\n"
+	"  -n, --dry-run        apply: print the plan and change nothing\n"
+	"  -q, --quiet          tell only warnings and errors\n"
+	"  -v, --verbose        tell more\n"
+	"      --config FILE    rules from FILE, not from /etc/preclaim.conf and /etc/preclaim.d\n"
+	"      --cmdline STRING rules from STRING, not from /proc/cmdline\n"
+	"      --root DIR       take DIR for / in all that is read and written\n"
+	"  -V, --version        print the version\n"
+	"  -h, --help           print this text\n"
+	"\n"
+	"Exit status: 0 all as declared, 1 something declared does not hold,\n"
+	"2 rules cannot be parsed, 3 usage, 4 system.\n";
+
+static void put(const char *text)
+{
+	fputs(text, stdout);
+}
+
+static void say_faults(const struct run *run)
+{
+	for (size_t i = 0; i < run->config.rules.faults; i++) {
+		const struct fault *f = &run->config.rules.fault[i];
+
+		if (f->line)
+			report_say(&run->report, LEVEL_ERR, "%s:%u:%u: %s", f->source, f->line, f->column, f->what);
+		else
+			report_say(&run->report, LEVEL_ERR, "%s:%u: %s", f->source, f->column, f->what);
+	}
+}
+
+static void say_notes(const struct run *run)
+{
+	for (size_t i = 0; i < run->plan.notes; i++) {
+		char line[RECORD_MAX];
+		struct text t = text_in(line, sizeof(line));
+
+		describe_note(&run->plan, &run->plan.note[i], &t);
+		report_say(&run->report, run->plan.note[i].level, "%s", line);
+	}
+}
+
+static int system_error(const struct run *run, const char *what, int error)
+{
+	report_say(&run->report, LEVEL_ERR, "%s: %s (%d)", what, strerror(-error), -error);
+	return EXIT_SYSTEM;
+}
+
+/* "0000:01:00.0", or without the domain */
+static bool parse_address(const char *text, struct addr *out)
+{
+	char whole[ADDR_MAX + 8];
+	struct text t = text_in(whole, sizeof(whole));
+	struct str s = str_of(text);
+
+	if (scan_addr(&s, out))
+		return s.len == 0;
+	text_add(&t, "0000:%s", text);
+	s = str_of(whole);
+	return scan_addr(&s, out) && s.len == 0;
+}
+
+/* Flag the devices that the command line asks for. */
+static int choose_devices(struct run *run)
+{
+	run->only = calloc(run->devices.n + 1, sizeof(*run->only));
+	if (!run->only)
+		return -ENOMEM;
+	for (int i = 0; i < run->options->addresses; i++) {
+		struct addr a = { 0 };
+		int32_t dev;
+
+		parse_address(run->options->address[i], &a);
+		dev = device_find(&run->devices, a);
+		if (dev >= 0) {
+			run->only[dev] = true;
+			continue;
+		}
+		report_say(&run->report, LEVEL_ERR, "%s: there is no such device", run->options->address[i]);
+		run->missing = true;
+	}
+	return 0;
+}
+
+/* driver_override matters where a rule takes a device, and where a free neighbour could spoil its group. */
+static void read_overrides(struct run *run)
+{
+	for (size_t i = 0; i < run->devices.n; i++) {
+		struct device *d = &run->devices.dev[i];
+
+		if (run->match.choice[i].rule >= 0 || (d->group >= 0 && !d->driver[0] && !device_is_bridge(d)))
+			scan_override(&run->root, d);
+	}
+}
+
+/* From the machine as it is to the plan. 0, or an exit status after telling why not. */
+static int make_plan(struct run *run)
+{
+	int r = scan_devices(&run->root, &run->report, &run->devices);
+
+	if (r < 0)
+		return system_error(run, "/sys/bus/pci/devices: cannot read it", r);
+	r = scan_drivers(&run->root, &run->drivers);
+	if (r < 0)
+		return system_error(run, "/sys/bus/pci/drivers: cannot read it", r);
+	if (run->options->addresses > 0)
+		r = choose_devices(run);
+	if (r == 0)
+		r = match_build(&run->match, &run->config.rules, &run->devices);
+	if (r == 0) {
+		read_overrides(run);
+		r = plan_build(&run->plan, &run->config.rules, &run->devices, &run->match, &run->drivers, run->only);
+	}
+	return r < 0 ? system_error(run, "cannot make a plan", r) : EXIT_HOLDS;
+}
+
+static int exit_status(const struct run *run, bool holds)
+{
+	if (run->config.unreadable)
+		return EXIT_SYSTEM;
+	if (run->config.rules.faults > 0)
+		return EXIT_RULES;
+	return holds && !run->missing ? EXIT_HOLDS : EXIT_NOT_HELD;
+}
+
+static void say_done(const struct run *run, const struct tally *tally)
+{
+	report_say(&run->report, LEVEL_INFO, "done: %u claimed, %u VFs, %u refused, %u failed in %u ms", tally->claimed, tally->vfs,
+		   tally->refused, tally->failed, (unsigned)((clock_us() - run->start_us) / 1000));
+}
+
+static int print_plan(struct run *run)
+{
+	int r = make_plan(run);
+
+	if (r != EXIT_HOLDS)
+		return r;
+	describe_plan(&run->plan, put);
+	say_notes(run);
+	return exit_status(run, plan_holds(&run->plan));
+}
+
+/* Carry the plan out. This is run in a child of its own: see apply(). */
+static int apply_all(void *ctx)
+{
+	struct run *run = ctx;
+	struct outcome *outcome;
+	struct tally tally = { 0 };
+	int r = make_plan(run);
+
+	if (r == EXIT_HOLDS && run->plan.steps > 0) {
+		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
+		if (r < 0)
+			r = system_error(run, "/sys: cannot write to it", r);
+	}
+	outcome = r == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	if (outcome) {
+		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report,
+				   run->start_us + run->config.rules.settings.timeout_ms * 1000ull, outcome);
+		r = report_status(&run->root, &run->plan, outcome);
+		if (r < 0)
+			report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", strerror(-r), -r);
+		r = exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
+		free(outcome);
+	} else if (r == EXIT_HOLDS) {
+		r = system_error(run, "cannot carry the plan out", -ENOMEM);
+	}
+	say_done(run, &tally);
+	return r;
+}
+
+/*
+ * Even a read can hang: on some kernels a device's uevent waits for a probe
+ * that is under way (uevent_show() in drivers/base/core.c). So the whole run
+ * is a child's, and the boot goes on without it if need be.
+ */
+static int apply(struct run *run)
+{
+	const struct tally none = { .failed = 1 };
+	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
+	int r = run_bounded(apply_all, run, timeout_ms + GRACE_MS);
+
+	if (r >= 0)
+		return r;
+	if (r == -ETIMEDOUT)
+		report_say(&run->report, LEVEL_ERR, "something in /sys hangs: not finished after %u s; it goes on by itself",
+			   (timeout_ms + GRACE_MS) / 1000);
+	else if (r == -ECHILD)
+		report_say(&run->report, LEVEL_ERR, "the run died before its end");
+	else
+		return apply_all(run);
+	say_done(run, &none);
+	return EXIT_SYSTEM;
+}
+
+/* check --image: what the hook puts into the image, and at build time only a warning for what is not there. */
+static int print_image(struct run *run)
+{
+	bool holds = true;
+
+	describe_rules(&run->config.rules, put);
+	if (sysfs_exists(&run->root, "sys/bus/pci/devices") && make_plan(run) == EXIT_HOLDS && run->devices.n > 0) {
+		say_notes(run);
+		holds = plan_holds(&run->plan);
+	}
+	return exit_status(run, holds);
+}
+
+static int run_command(struct run *run, const char *command)
+{
+	bool applies = strcmp(command, "apply") == 0;
+	int r;
+
+	if (run->config.rules.settings.off && !run->options->image) {
+		const struct tally none = { 0 };
+
+		report_say(&run->report, LEVEL_INFO, "off: preclaim.off is on the kernel command line");
+		if (applies && !run->options->dry_run)
+			say_done(run, &none);
+		return exit_status(run, true);
+	}
+	if (applies && !run->options->dry_run)
+		return apply(run);
+	r = run->options->image ? print_image(run) : print_plan(run);
+	if (fflush(stdout) != 0)
+		return system_error(run, "standard output: cannot write to it", -errno);
+	return r;
+}
+
+static int start(const struct options *options, const char *command)
+{
+	struct run run = { .options = options, .start_us = clock_us() };
+	int r = sysfs_open(&run.root, options->root);
+
+	run.report = report_new(&run.root, options->loudest, strcmp(command, "apply") == 0 && !options->dry_run,
+				getenv("SEQNUM") != NULL);
+	if (r < 0)
+		return system_error(&run, options->root, r);
+	r = config_read(&run.config, &run.root, &run.report, options->config, options->cmdline);
+	if (r < 0) {
+		r = system_error(&run, "cannot read the rules", r);
+	} else {
+		say_faults(&run);
+		r = run_command(&run, command);
+	}
+	plan_free(&run.plan);
+	match_free(&run.match);
+	drivers_free(&run.drivers);
+	devices_free(&run.devices);
+	config_free(&run.config);
+	free(run.only);
+	close(run.root.fd);
+	return r;
+}
+
+__attribute__((format(printf, 1, 2)))
+static int bad_usage(const char *format, ...)
+{
+	va_list args;
+
+	fputs("preclaim: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("; try \"preclaim --help\"\n", stderr);
+	return EXIT_USAGE;
+}
+
+/* Options may stand before and after the command and its arguments, which are gathered in words. */
+static int parse_options(int argc, char **argv, struct options *options, char **words, int *n)
+{
+	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE };
+	static const struct option longs[] = {
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "root", required_argument, NULL, OPT_ROOT },
+		{ "config", required_argument, NULL, OPT_CONFIG },
+		{ "cmdline", required_argument, NULL, OPT_CMDLINE },
+		{ "image", no_argument, NULL, OPT_IMAGE },
+		{ NULL, 0, NULL, 0 },
+	};
+
+	opterr = 0;
+	for (;;) {
+		int c = getopt_long(argc, argv, "+nqvVh", longs, NULL);
+
+		switch (c) {
+		case -1:
+			if (optind >= argc)
+				return 0;
+			words[(*n)++] = argv[optind++];
+			break;
+		case 'n':
+			options->dry_run = true;
+			break;
+		case 'q':
+			options->loudest = LEVEL_WARNING;
+			break;
+		case 'v':
+			options->loudest = LEVEL_DEBUG;
+			break;
+		case 'V':
+			puts("preclaim " VERSION);
+			exit(EXIT_HOLDS);
+		case 'h':
+			put(usage);
+			exit(EXIT_HOLDS);
+		case OPT_ROOT:
+			options->root = optarg;
+			break;
+		case OPT_CONFIG:
+			options->config = optarg;
+			break;
+		case OPT_CMDLINE:
+			options->cmdline = optarg;
+			break;
+		case OPT_IMAGE:
+			options->image = true;
+			break;
+		default:
+			return bad_usage("unknown option, or an argument that is missing: %s", argv[optind - 1]);
+		}
+	}
+}
+
+static int run_main(int argc, char **argv)
+{
+	struct options options = { .root = "/", .loudest = LEVEL_INFO };
+	char **words = calloc((size_t)argc + 1, sizeof(*words));
+	bool applies, checks;
+	struct addr a;
+	int n = 0, r;
+
+	if (!words)
+		return EXIT_SYSTEM;
+	r = parse_options(argc, argv, &options, words, &n);
+	if (r == 0 && n == 0)
+		r = bad_usage("the command is missing");
+	if (r == 0) {
+		applies = strcmp(words[0], "apply") == 0;
+		checks = strcmp(words[0], "check") == 0;
+		if (!applies && !checks)
+			r = bad_usage("there is no command \"%s\"", words[0]);
+		else if (options.image && !checks)
+			r = bad_usage("%s has no --image", words[0]);
+		else if (checks && n > 1)
+			r = bad_usage("check takes no argument \"%s\"", words[1]);
+		for (int i = 1; r == 0 && i < n; i++)
+			if (!parse_address(words[i], &a))
+				r = bad_usage("\"%s\" is no address", words[i]);
+	}
+	/* an image keeps no rule that was typed for one boot */
+	if (options.image && !options.cmdline)
+		options.cmdline = "";
+	if (r == 0) {
+		options.address = words + 1;
+		options.addresses = n - 1;
+		r = start(&options, words[0]);
+	}
+	free(words);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	guard_init();
+	exit(run_main(argc, argv));
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The nouns that every module shares: text slices, PCI addresses and ids,
+ * devices as scanned, and the limits that hold for all of them. Nothing here
+ * does anything.
+ */
+#ifndef PRECLAIM_H
+#define PRECLAIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	DRIVER_MAX = 64,	/* a driver's name with its NUL; the kernel's MODULE_NAME_LEN is 56 */
+	HOPS_MAX = 32,		/* bridges in a path selector */
+	ADDR_MAX = 17,		/* "ffffffff:ff:1f.7" with its NUL */
+	PATH_SIZE = 160,	/* any path below the root directory that preclaim makes up itself */
+	RECORD_MAX = 900,	/* a record of the kernel's log: printk cuts near 1000 bytes */
+};
+
+#define ANY_ID 0xffffffffu	/* PCI_ANY_ID of <linux/mod_devicetable.h> */
+
+/* A piece of a longer text, not terminated. */
+struct str {
+	const char *p;
+	size_t len;
+};
+
+/* domain:bus:device.function; device and function packed as PCI_DEVFN() of <linux/pci.h> does. */
+struct addr {
+	uint32_t domain;
+	uint8_t bus;
+	uint8_t devfn;
+};
+
+struct ids {
+	uint32_t vendor, device, subvendor, subdevice;
+	uint32_t class;		/* 24 bits: base class, subclass, programming interface */
+};
+
+/* A PCI function as sysfs showed it at the time of the scan. */
+struct device {
+	struct addr addr;
+	struct ids ids;
+	int32_t parent;		/* index of the bridge above, -1 on a root bus */
+	int32_t pf;		/* a VF: index of its PF; else -1 */
+	int32_t vf_index;	/* a VF: its number below the PF */
+	int32_t group;		/* IOMMU group, -1 without one */
+	int32_t total_vfs;	/* sriov_totalvfs, 0 without SR-IOV; read only where a rule asks */
+	int32_t num_vfs;	/* sriov_numvfs */
+	bool fenced;		/* sriov_drivers_autoprobe is 0 */
+	char driver[DRIVER_MAX];	/* "" without one */
+	char override[DRIVER_MAX];	/* driver_override, "" where unset */
+};
+
+struct devices {
+	struct device *dev;	/* in the order of their addresses */
+	size_t n;
+};
+
+/* The driver names registered on the PCI bus (/sys/bus/pci/drivers). */
+struct drivers {
+	char (*name)[DRIVER_MAX];
+	size_t n;
+};
+
+/* Severities of the kernel's log, as in <linux/kern_levels.h>. */
+enum level {
+	LEVEL_ERR = 3,
+	LEVEL_WARNING = 4,
+	LEVEL_INFO = 6,
+	LEVEL_DEBUG = 7,
+};
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tells what happened: messages to the kernel's log or to standard error, and
+ * the status file below /run that later runs and users read. It decides
+ * nothing.
+ */
+#include "report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "describe.h"
+#include "scan.h"
+
+static const char kmsg_path[] = "dev/kmsg";
+static const char run_dir[] = "run/preclaim";
+static const char status_name[] = "status";
+static const char status_path[] = "run/preclaim/status";
+static const char lock_name[] = "lock";
+
+enum { STATUS_LINE_MAX = 512 };
+
+struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev)
+{
+	struct report report = {
+		.root = root,
+		.to_kmsg = applies && (from_udev || sysfs_exists(root, "init")) && sysfs_exists(root, kmsg_path),
+		.loudest = loudest,
+	};
+	char levels[64];
+	uint32_t level;
+	struct str s;
+
+	if (!report.to_kmsg || sysfs_read(root, "proc/sys/kernel/printk", levels, sizeof(levels)) < 0)
+		return report;
+	s = str_of(levels);
+	if (scan_decimal(&s, &level) > 0 && level <= LEVEL_DEBUG)
+		report.console_level = (int)level;
+	else
+		report.console_level = LEVEL_DEBUG + 1;
+	return report;
+}
+
+/*
+ * /dev/kmsg is opened for each record: it lets only about ten in five seconds
+ * through for each open file (devkmsg_write() in kernel/printk/printk.c), and
+ * drops the rest without a word. "quiet" makes the console hide warnings
+ * (console loglevel 4 shows what is below 4): those go to it by themselves.
+ */
+void report_say(const struct report *report, enum level level, const char *format, ...)
+{
+	static const char prefix[] = "preclaim: ";
+	char record[RECORD_MAX + 32];
+	struct text t = text_in(record, sizeof(record));
+	size_t start;
+	va_list args;
+	bool logged;
+
+	if (level > report->loudest)
+		return;
+	text_add(&t, "<%d>", level);
+	start = t.len;
+	text_add(&t, "%s", prefix);
+	va_start(args, format);
+	vsnprintf(record + t.len, RECORD_MAX - t.len, format, args);
+	va_end(args);
+	t.len += strlen(record + t.len);
+	text_add(&t, "\n");
+
+	logged = report->to_kmsg && sysfs_append(report->root, kmsg_path, record, t.len) == 0;
+	if (!logged || (level <= LEVEL_WARNING && (int)level >= report->console_level))
+		while (write(STDERR_FILENO, record + start, t.len - start) < 0 && errno == EINTR)
+			;
+}
+
+static const char *action_name(enum action action)
+{
+	return action == ACTION_CLAIM ? "claim" : action == ACTION_KEEP ? "keep" : "refuse";
+}
+
+static const char *const result_name[] = {
+	[RESULT_NONE] = "none", [RESULT_CLAIMED] = "claimed", [RESULT_KEPT] = "kept", [RESULT_REFUSED] = "refused",
+	[RESULT_FAILED] = "failed", [RESULT_RELEASED] = "released", [RESULT_UNFINISHED] = "unfinished",
+};
+
+/* ADDRESS IDS ACTION RESULT DRIVER GROUP RULE-SOURCE MICROSECONDS, "-" for none */
+static void status_line(const struct plan *plan, int32_t i, const struct outcome *outcome, struct text *t)
+{
+	const struct device *d = &plan->devices->dev[i];
+	const struct verdict *v = &plan->verdict[i];
+	char addr[ADDR_MAX];
+
+	text_add(t, "%s %04x:%04x %s %s %s ", text_addr(addr, d->addr), d->ids.vendor, d->ids.device,
+		 action_name(v->action), result_name[outcome->result], d->driver[0] ? d->driver : "-");
+	if (d->group >= 0)
+		text_add(t, "%d ", d->group);
+	else
+		text_add(t, "- ");
+	describe_source(plan, v->rule, t);
+	text_add(t, " %llu\n", (unsigned long long)outcome->us);
+}
+
+/* Whether the device of an earlier status line has a new one. */
+static bool has_new_line(struct str line, const struct plan *plan, const struct outcome *outcome)
+{
+	struct addr a;
+	int32_t i;
+
+	if (!scan_addr(&line, &a))
+		return true;
+	i = device_find(plan->devices, a);
+	return i >= 0 && outcome[i].result != RESULT_NONE;
+}
+
+static int write_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
+{
+	char *old = NULL, *all;
+	size_t old_len = 0, size = 1;
+	struct text t;
+	int r = sysfs_read_all(root, status_path, &old, &old_len);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	size += old_len;
+	for (size_t i = 0; i < plan->devices->n; i++)
+		size += outcome[i].result != RESULT_NONE ? STATUS_LINE_MAX : 0;
+	all = malloc(size);
+	if (!all) {
+		free(old);
+		return -ENOMEM;
+	}
+	t = text_in(all, size);
+	for (struct str rest = { .p = old, .len = old_len }; rest.len > 0;) {
+		struct str line = { .p = rest.p, .len = str_find(rest, '\n') };
+
+		rest = str_skip(rest, line.len < rest.len ? line.len + 1 : line.len);
+		if (!has_new_line(line, plan, outcome))
+			text_add(&t, "%.*s\n", (int)line.len, line.p);
+	}
+	for (size_t i = 0; i < plan->devices->n; i++)
+		if (outcome[i].result != RESULT_NONE)
+			status_line(plan, (int32_t)i, &outcome[i], &t);
+	r = sysfs_replace(root, run_dir, status_name, all, t.len);
+	free(all);
+	free(old);
+	return r;
+}
+
+int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
+{
+	int lock = sysfs_lock(root, run_dir, lock_name);
+	int r;
+
+	if (lock < 0)
+		return lock;
+	r = write_status(root, plan, outcome);
+	close(lock);
+	return r;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "plan.h"
+#include "sysfs.h"
+
+/* Where messages go, and which. */
+struct report {
+	const struct root *root;
+	bool to_kmsg;		/* else to standard error */
+	enum level loudest;	/* nothing less severe than this is told */
+	int console_level;	/* what the kernel's console hides is not below this */
+};
+
+/*
+ * What applies rules tells it to the kernel's log in an initramfs (a root with
+ * an /init) and from udev, where nobody sees standard error.
+ */
+struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev);
+
+/* Tell one line: a record of the kernel's log, or a line of standard error. */
+void report_say(const struct report *report, enum level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+enum result { RESULT_NONE, RESULT_CLAIMED, RESULT_KEPT, RESULT_REFUSED, RESULT_FAILED, RESULT_RELEASED, RESULT_UNFINISHED };
+
+/* What became of one device in this run. */
+struct outcome {
+	enum result result;
+	uint64_t us;	/* spent in writes to the kernel for it */
+};
+
+/*
+ * Bring /run/preclaim/status up to date: a line for each device with an
+ * outcome, before them those of earlier runs for other devices. 0 or -errno.
+ */
+int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome);
+
+#endif

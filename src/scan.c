@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reads the PCI functions out of sysfs. One read of a device's uevent gives
+ * its ids, class and driver (pci_uevent() in the kernel's
+ * drivers/pci/pci-driver.c); links give its place, its IOMMU group and its PF.
+ */
+#include "scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+static const char devices_dir[] = "sys/bus/pci/devices";
+static const char drivers_dir[] = "sys/bus/pci/drivers";
+
+enum { UEVENT_MAX = 4096 + 1, LINK_MAX = 1024 };
+
+/* A scan under way. */
+struct scan {
+	const struct root *root;
+	struct devices devices;
+	size_t room;
+	const struct report *report;
+};
+
+const char *device_path(char out[PATH_SIZE], struct addr a, const char *name)
+{
+	struct text t = text_in(out, PATH_SIZE);
+	char addr[ADDR_MAX];
+
+	text_add(&t, "%s/%s/%s", devices_dir, text_addr(addr, a), name);
+	return out;
+}
+
+static int compare_devices(const void *a, const void *b)
+{
+	return addr_compare(((const struct device *)a)->addr, ((const struct device *)b)->addr);
+}
+
+int32_t device_find(const struct devices *devices, struct addr a)
+{
+	const struct device key = { .addr = a };
+	const struct device *d = devices->n ? bsearch(&key, devices->dev, devices->n, sizeof(key), compare_devices) : NULL;
+
+	return d ? (int32_t)(d - devices->dev) : -1;
+}
+
+static bool parse_addr(struct str s, struct addr *out)
+{
+	return scan_addr(&s, out) && s.len == 0;
+}
+
+/* Two hex numbers as in "10DE:2204" */
+static bool parse_pair(struct str s, uint32_t *first, uint32_t *second)
+{
+	if (scan_hex(&s, first) == 0 || s.len == 0 || s.p[0] != ':')
+		return false;
+	s = str_skip(s, 1);
+	return scan_hex(&s, second) > 0 && s.len == 0;
+}
+
+/* A driver's name into its field; one too long for it is no driver that a rule can name, and is cut. */
+static void set_driver(char out[DRIVER_MAX], struct str name)
+{
+	size_t n = name.len < DRIVER_MAX ? name.len : DRIVER_MAX - 1;
+
+	memcpy(out, name.p, n);
+	out[n] = '\0';
+}
+
+/* Ids, class and driver from the text of a uevent attribute. False where one of the ids or the class is missing. */
+static bool parse_uevent(struct str text, struct device *d)
+{
+	bool has_class = false, has_ids = false, has_subsystem = false;
+
+	while (text.len > 0) {
+		struct str line = { .p = text.p, .len = str_find(text, '\n') };
+		size_t equals = str_find(line, '=');
+		struct str key = { .p = line.p, .len = equals };
+
+		text = str_skip(text, line.len < text.len ? line.len + 1 : line.len);
+		if (equals == line.len)
+			continue;
+		line = str_skip(line, equals + 1);
+		if (str_is(key, "DRIVER"))
+			set_driver(d->driver, line);
+		else if (str_is(key, "PCI_CLASS"))
+			has_class = scan_hex(&line, &d->ids.class) > 0 && line.len == 0;
+		else if (str_is(key, "PCI_ID"))
+			has_ids = parse_pair(line, &d->ids.vendor, &d->ids.device);
+		else if (str_is(key, "PCI_SUBSYS_ID"))
+			has_subsystem = parse_pair(line, &d->ids.subvendor, &d->ids.subdevice);
+	}
+	return has_class && has_ids && has_subsystem;
+}
+
+/* The bridge above from a link like ".../pci0000:00/0000:00:01.0/0000:01:00.0": its component before the last. */
+static void parse_above(struct str link, struct addr own, struct addr *above)
+{
+	struct str last = link, before = link;
+
+	*above = own;
+	for (struct str rest = link; str_find(rest, '/') < rest.len; rest = str_skip(rest, str_find(rest, '/') + 1)) {
+		before = last;
+		last = str_skip(rest, str_find(rest, '/') + 1);
+	}
+	before.len = str_find(before, '/');
+	parse_addr(before, above);
+}
+
+static int32_t read_number(const struct root *root, struct addr a, const char *name)
+{
+	char path[PATH_SIZE], value[32];
+	struct str s;
+	uint32_t n;
+
+	if (sysfs_read(root, device_path(path, a, name), value, sizeof(value)) < 0)
+		return -1;
+	s = str_of(value);
+	return scan_decimal(&s, &n) > 0 && n <= INT32_MAX ? (int32_t)n : -1;
+}
+
+void scan_override(const struct root *root, struct device *d)
+{
+	char path[PATH_SIZE], value[4096 + 1];
+	struct str s;
+
+	d->override[0] = '\0';
+	if (sysfs_read(root, device_path(path, d->addr, "driver_override"), value, sizeof(value)) < 0)
+		return;
+	s = str_of(value);
+	s.len = str_find(s, '\n');
+	if (!str_is(s, "(null)"))
+		set_driver(d->override, s);
+}
+
+void scan_driver(const struct root *root, struct device *d)
+{
+	char path[PATH_SIZE], name[DRIVER_MAX];
+
+	d->driver[0] = '\0';
+	if (sysfs_link(root, device_path(path, d->addr, "driver"), name, sizeof(name)) == 0)
+		memcpy(d->driver, name, sizeof(name));
+}
+
+static int scan_device(void *ctx, const char *name)
+{
+	struct scan *s = ctx;
+	struct device d = { .parent = -1, .pf = -1, .group = -1 };
+	char path[PATH_SIZE], buf[UEVENT_MAX], group[32];
+	struct str number;
+	int n;
+
+	if (!parse_addr(str_of(name), &d.addr)) {
+		report_say(s->report, LEVEL_WARNING, "/%s/%s: not an address; left out", devices_dir, name);
+		return 0;
+	}
+	n = sysfs_read(s->root, device_path(path, d.addr, "uevent"), buf, sizeof(buf));
+	if (n == -ENOENT || n == -ENODEV)
+		return 0;
+	if (n < 0) {
+		report_say(s->report, LEVEL_WARNING, "%s: uevent: cannot read it: %s (%d); left out", name, strerror(-n), -n);
+		return 0;
+	}
+	if (!parse_uevent(str_of(buf), &d)) {
+		report_say(s->report, LEVEL_WARNING, "%s: uevent: ids or class are missing; left out", name);
+		return 0;
+	}
+	if (sysfs_link(s->root, device_path(path, d.addr, "iommu_group"), group, sizeof(group)) == 0) {
+		uint32_t value;
+
+		number = str_of(group);
+		if (scan_decimal(&number, &value) > 0 && number.len == 0 && value <= INT32_MAX)
+			d.group = (int32_t)value;
+	}
+	if (s->devices.n == s->room) {
+		size_t room = s->room ? 2 * s->room : 64;
+		struct device *dev = realloc(s->devices.dev, room * sizeof(*dev));
+
+		if (!dev)
+			return -ENOMEM;
+		s->devices.dev = dev;
+		s->room = room;
+	}
+	s->devices.dev[s->devices.n++] = d;
+	return 0;
+}
+
+/* With all devices known and in order: the bridge above each, and for VFs the PF and the number below it. */
+static void scan_relations(const struct root *root, struct devices *devices)
+{
+	for (size_t i = 0; i < devices->n; i++) {
+		struct device *d = &devices->dev[i];
+		char path[PATH_SIZE], link[LINK_MAX], name[ADDR_MAX];
+		struct addr above, pf;
+
+		device_path(path, d->addr, "");
+		path[strlen(path) - 1] = '\0';
+		if (sysfs_link_whole(root, path, link, sizeof(link)) == 0) {
+			parse_above(str_of(link), d->addr, &above);
+			if (addr_compare(above, d->addr) != 0)
+				d->parent = device_find(devices, above);
+		}
+		if (sysfs_link(root, device_path(path, d->addr, "physfn"), name, sizeof(name)) == 0 && parse_addr(str_of(name), &pf))
+			d->pf = device_find(devices, pf);
+		if (d->pf >= 0)
+			devices->dev[d->pf].num_vfs = -1;
+	}
+	for (size_t i = 0; i < devices->n; i++) {
+		struct device *d = &devices->dev[i];
+
+		if (d->num_vfs != -1)
+			continue;
+		d->num_vfs = read_number(root, d->addr, "sriov_numvfs");
+		if (d->num_vfs < 0)
+			d->num_vfs = 0;
+		for (int32_t n = 0; n < d->num_vfs; n++) {
+			char path[PATH_SIZE], attribute[24], name[ADDR_MAX];
+			struct text t = text_in(attribute, sizeof(attribute));
+			struct addr vf;
+			int32_t at = -1;
+
+			text_add(&t, "virtfn%d", n);
+			if (sysfs_link(root, device_path(path, d->addr, attribute), name, sizeof(name)) == 0 && parse_addr(str_of(name), &vf))
+				at = device_find(devices, vf);
+			if (at >= 0)
+				devices->dev[at].vf_index = n;
+		}
+	}
+}
+
+int scan_devices(const struct root *root, const struct report *report, struct devices *out)
+{
+	struct scan s = { .root = root, .report = report };
+	int r = sysfs_list(root, devices_dir, scan_device, &s);
+
+	if (r < 0) {
+		devices_free(&s.devices);
+		return r;
+	}
+	if (s.devices.n > 0)
+		qsort(s.devices.dev, s.devices.n, sizeof(*s.devices.dev), compare_devices);
+	scan_relations(root, &s.devices);
+	*out = s.devices;
+	return 0;
+}
+
+void devices_free(struct devices *devices)
+{
+	free(devices->dev);
+}
+
+static int scan_driver_name(void *ctx, const char *name)
+{
+	struct drivers *drivers = ctx;
+	char (*bigger)[DRIVER_MAX] = realloc(drivers->name, (drivers->n + 1) * sizeof(*bigger));
+
+	if (!bigger)
+		return -ENOMEM;
+	drivers->name = bigger;
+	set_driver(drivers->name[drivers->n++], str_of(name));
+	return 0;
+}
+
+int scan_drivers(const struct root *root, struct drivers *out)
+{
+	struct drivers drivers = { .n = 0 };
+	int r = sysfs_list(root, drivers_dir, scan_driver_name, &drivers);
+
+	if (r < 0) {
+		drivers_free(&drivers);
+		return r;
+	}
+	*out = drivers;
+	return 0;
+}
+
+void drivers_free(struct drivers *drivers)
+{
+	free(drivers->name);
+}
+
+static int take_pci_driver(void *ctx, const char *name)
+{
+	struct str s = str_of(name);
+
+	if (!str_starts(s, "pci:"))
+		return 0;
+	set_driver(ctx, str_skip(s, 4));
+	return 1;
+}
+
+bool scan_module_driver(const struct root *root, const char *module, char out[DRIVER_MAX])
+{
+	char path[PATH_SIZE];
+	struct text t = text_in(path, sizeof(path));
+
+	text_add(&t, "sys/module/");
+	for (const char *c = module; *c; c++)
+		text_add(&t, "%c", *c == '-' ? '_' : *c);
+	text_add(&t, "/drivers");
+	return sysfs_list(root, path, take_pci_driver, out) == 1;
+}

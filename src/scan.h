@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SCAN_H
+#define SCAN_H
+
+#include "preclaim.h"
+#include "report.h"
+#include "sysfs.h"
+
+/*
+ * Read every PCI function below sys/bus/pci/devices. What vanishes meanwhile
+ * is left out, and so is what makes no sense, with a warning. 0 or -errno;
+ * give the devices to devices_free().
+ */
+int scan_devices(const struct root *root, const struct report *report, struct devices *out);
+void devices_free(struct devices *devices);
+
+/* The names of the drivers registered on the PCI bus. 0 or -errno; give them to drivers_free(). */
+int scan_drivers(const struct root *root, struct drivers *out);
+void drivers_free(struct drivers *drivers);
+
+/* The PCI driver that a loaded module has registered (/sys/module/NAME/drivers). False where there is none. */
+bool scan_module_driver(const struct root *root, const char *module, char out[DRIVER_MAX]);
+
+/* Read a device's driver_override, or its driver link, as it is now. An unset or unreadable one is "". */
+void scan_override(const struct root *root, struct device *d);
+void scan_driver(const struct root *root, struct device *d);
+
+/* Index of the device at the address, or -1. */
+int32_t device_find(const struct devices *devices, struct addr a);
+
+/* "sys/bus/pci/devices/0000:01:00.0/NAME" */
+const char *device_path(char out[PATH_SIZE], struct addr a, const char *name);
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The only file that opens paths. Everything is reached from one directory,
+ * "/" or a copy of a machine's tree, so that the program can be shown any
+ * machine. It knows no attribute by name.
+ */
+#include "sysfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 4 << 20, FIRST_READ = 4096 };
+
+int sysfs_open(struct root *root, const char *path)
+{
+	root->path = path;
+	root->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root->fd < 0 ? -errno : 0;
+}
+
+int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
+{
+	int fd = openat(root->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!d) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (r == 0 && (entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = each(ctx, entry->d_name);
+	closedir(d);
+	return r;
+}
+
+/* Fill buf from fd. The bytes read, or -errno. */
+static ssize_t read_up_to(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, buf + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+int sysfs_read(const struct root *root, const char *path, char *buf, size_t size)
+{
+	int fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read_up_to(fd, buf, size);
+	close(fd);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == size)
+		return -EFBIG;
+	buf[n] = '\0';
+	return (int)n;
+}
+
+int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len)
+{
+	int fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC);
+	size_t size = 0, have = 0;
+	char *buf = NULL;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		char *bigger;
+
+		size = size ? 2 * size : FIRST_READ;
+		bigger = size > FILE_MAX ? NULL : realloc(buf, size);
+		if (!bigger) {
+			n = size > FILE_MAX ? -EFBIG : -ENOMEM;
+			break;
+		}
+		buf = bigger;
+		n = read_up_to(fd, buf + have, size - have);
+		if (n > 0)
+			have += (size_t)n;
+	} while (n >= 0 && have == size);
+	close(fd);
+	if (n < 0) {
+		free(buf);
+		return (int)n;
+	}
+	buf[have] = '\0';
+	*data = buf;
+	*len = have;
+	return 0;
+}
+
+static int write_once(int fd, const char *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(fd, data, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+static int open_and_write(const struct root *root, const char *path, int flags, const char *data, size_t len)
+{
+	int fd = openat(root->fd, path, O_WRONLY | O_CLOEXEC | flags);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_once(fd, data, len);
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+int sysfs_write(const struct root *root, const char *path, const char *value)
+{
+	return open_and_write(root, path, O_TRUNC, value, strlen(value));
+}
+
+int sysfs_append(const struct root *root, const char *path, const char *record, size_t len)
+{
+	return open_and_write(root, path, O_APPEND, record, len);
+}
+
+int sysfs_link_whole(const struct root *root, const char *path, char *buf, size_t size)
+{
+	ssize_t n = readlinkat(root->fd, path, buf, size);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == size)
+		return -ENAMETOOLONG;
+	buf[n] = '\0';
+	return 0;
+}
+
+int sysfs_link(const struct root *root, const char *path, char *buf, size_t size)
+{
+	char target[1024];
+	const char *name;
+	int r = sysfs_link_whole(root, path, target, sizeof(target));
+
+	if (r < 0)
+		return r;
+	name = strrchr(target, '/');
+	name = name ? name + 1 : target;
+	if (strlen(name) >= size)
+		return -ENAMETOOLONG;
+	strcpy(buf, name);
+	return 0;
+}
+
+bool sysfs_exists(const struct root *root, const char *path)
+{
+	return faccessat(root->fd, path, F_OK, 0) == 0;
+}
+
+int sysfs_may_write(const struct root *root, const char *path)
+{
+	return faccessat(root->fd, path, W_OK, 0) == 0 ? 0 : -errno;
+}
+
+/* The directory, made where it is missing. No link is followed: /run belongs to root, but one planted earlier must not divert us. */
+static int open_dir(const struct root *root, const char *dir)
+{
+	int fd;
+
+	if (mkdirat(root->fd, dir, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(root->fd, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len)
+{
+	char temp[64];
+	int d = open_dir(root, dir), fd, r;
+
+	if (d < 0)
+		return d;
+	snprintf(temp, sizeof(temp), ".%s.%d", name, (int)getpid());
+	unlinkat(d, temp, 0);
+	fd = openat(d, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	r = fd < 0 ? -errno : write_once(fd, data, len);
+	if (fd >= 0 && close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && renameat(d, temp, d, name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(d, temp, 0);
+	close(d);
+	return r;
+}
+
+int sysfs_lock(const struct root *root, const char *dir, const char *name)
+{
+	int d = open_dir(root, dir), fd, r = 0;
+
+	if (d < 0)
+		return d;
+	fd = openat(d, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		r = -errno;
+	close(d);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SYSFS_H
+#define SYSFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The directory that stands for "/": all paths below are relative to it ("sys/bus/pci/devices"). */
+struct root {
+	int fd;
+	const char *path;	/* as given, for programs that must be run from below it */
+};
+
+/* Open the directory. 0 or -errno. */
+int sysfs_open(struct root *root, const char *path);
+
+/* Call each(ctx, name) for every entry but "." and "..", until it returns non-zero. That, 0 or -errno. */
+int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx);
+
+/*
+ * Read an attribute into buf of size bytes and terminate it. Its length, or
+ * -errno; -EFBIG where it does not fit. A show() never fills more than a page
+ * (Documentation/filesystems/sysfs.rst).
+ */
+int sysfs_read(const struct root *root, const char *path, char *buf, size_t size);
+
+/* Read a whole file of up to 4 MiB into memory that the caller frees; terminated, *len without the NUL. 0 or -errno. */
+int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len);
+
+/*
+ * Write a value to an attribute: in one write(2), since the kernel takes each
+ * as a value of its own. Nothing is created. 0 or -errno; -EIO if it was taken
+ * only in part.
+ */
+int sysfs_write(const struct root *root, const char *path, const char *value);
+
+/* The last component of a link's target, or all of it, into buf. 0 or -errno; -ENAMETOOLONG where it does not fit. */
+int sysfs_link(const struct root *root, const char *path, char *buf, size_t size);
+int sysfs_link_whole(const struct root *root, const char *path, char *buf, size_t size);
+
+/* Whether there is something at the path. */
+bool sysfs_exists(const struct root *root, const char *path);
+
+/* Whether the path can be written to: 0 or -errno (-EACCES without permission, -EROFS on a read-only sysfs). */
+int sysfs_may_write(const struct root *root, const char *path);
+
+/* Append one record to a device or file that is there, in one write(2). 0 or -errno. */
+int sysfs_append(const struct root *root, const char *path, const char *record, size_t len);
+
+/*
+ * Make or replace the file dir/name as a whole: readers see the old or the
+ * new one. The directory is made (mode 0755), the file has mode 0644. 0 or
+ * -errno.
+ */
+int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len);
+
+/*
+ * Hold the lock file dir/name (made where missing) against other runs. A file
+ * descriptor to close when done, or -errno.
+ */
+int sysfs_lock(const struct root *root, const char *dir, const char *name);
+
+#endif

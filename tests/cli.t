@@ -1,0 +1,201 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the shipped binary does to a machine's tree when it applies rules: files, messages,
+# exit status. Behind these trees is no kernel, so what a write leaves in a file is seen;
+# a modprobe that binds devices is played by a script.
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+preclaim=$top/build/preclaim
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit
+n=0
+
+# ok SENTENCE: by the status of the command before it
+ok() {
+	status=$?
+	n=$((n + 1))
+	if [ "$status" = 0 ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		sed 's/^/# err: /' err
+		[ ! -s root/dev/kmsg ] || sed 's/^/# kmsg: /' root/dev/kmsg
+	fi
+}
+
+# A fresh machine in root/; its rules are the argument.
+machine() {
+	rm -rf root
+	mkdir root || exit
+	"$top/tests/mktree" "$top/tests/machines/${2:-desktop-one-gpu}.manifest" root || exit
+	mkdir -p root/etc root/run root/dev root/proc/sys/kernel root/sbin
+	printf '%s\n' "$1" >root/etc/preclaim.conf
+	: >root/proc/cmdline
+	: >err
+}
+
+# It looks like an initramfs: /init, /dev/kmsg and a console that shows all.
+image() {
+	machine "$@"
+	touch root/init root/dev/kmsg
+	printf '7\t4\t1\t7\n' >root/proc/sys/kernel/printk
+}
+
+# modprobe that registers vfio-pci and binds every device with its override
+modprobe() {
+	cat >root/sbin/modprobe <<'END'
+#!/bin/sh
+cd "${0%/sbin/modprobe}" || exit
+echo "$*" >>modprobe.log
+[ "$2" = vfio-pci ] || exit 0
+mkdir -p sys/bus/pci/drivers/vfio-pci
+for d in sys/bus/pci/devices/*; do
+	case $(cat "$d/driver_override") in
+	vfio-pci) ln -s ../../../../bus/pci/drivers/vfio-pci "$d/driver" ;;
+	esac
+done
+END
+	chmod 755 root/sbin/modprobe
+}
+
+# apply STATUS [ARGUMENT...]: run it, expecting that exit status
+apply() {
+	want=$1
+	shift
+	timeout 30 "$preclaim" apply --root root "$@" >out 2>err
+	got=$?
+	[ "$got" = "$want" ] || { echo "exit status $got, not $want" >>err; false; }
+}
+
+override() { cat "root/sys/bus/pci/devices/$1/driver_override"; }
+
+gpu=0000:01:00.0
+
+image "claim $gpu 01:00.1 01:00.2 01:00.3"
+modprobe
+apply 0 && [ "$(override $gpu)" = vfio-pci ] && [ "$(head -n 1 root/modprobe.log)" = '-q vfio-pci' ]
+ok 'devices are claimed after modprobe has loaded the driver'
+[ "$(grep -c "^<6>preclaim: 0000:01:00\.[0-3] \[[0-9a-f:]*\]: claimed by vfio-pci, group [0-9]*\$" root/dev/kmsg)" = 4 ]
+ok 'each device has its record in the kernel log'
+tail -n 1 root/dev/kmsg | grep -qE '^<6>preclaim: done: 4 claimed, 0 VFs, 0 refused, 0 failed in [0-9]+ ms$'
+ok 'the last record sums up'
+[ ! -s err ]
+ok 'a console that shows all gets nothing twice'
+[ "$(grep -cE '^0000:01:00\.[0-3] 10de:[0-9a-f]{4} claim claimed vfio-pci [0-9]+ /etc/preclaim.conf:1 [0-9]+$' root/run/preclaim/status)" = 4 ]
+ok 'the status file has a line for each device'
+[ "$(stat -c '%a %a' root/run/preclaim/status)" = '644 644' ] && [ "$(ls -A root/run/preclaim)" = "$(printf 'lock\nstatus')" ]
+ok 'nothing else is left below /run'
+before=$(cat root/modprobe.log)
+apply 0 && [ "$(cat root/modprobe.log)" = "$before" ]
+ok 'a second run has nothing to do'
+
+image "claim $gpu 00:1f.3"
+modprobe
+apply 0 01:00.0 && [ "$(override $gpu)" = vfio-pci ] && [ "$(override 0000:00:1f.3)" = '(null)' ]
+ok 'an address restricts the run to its device'
+apply 0 0000:00:1f.3
+[ "$(cut -d ' ' -f 1 root/run/preclaim/status | tr '\n' ' ')" = "$gpu 0000:00:1f.3 " ]
+ok 'the status file keeps what an earlier run did for another device'
+apply 1 0000:44:00.0 && grep -q '0000:44:00.0: there is no such device' root/dev/kmsg
+ok 'an address without a device is an error'
+
+image "claim $gpu"
+apply 1 && grep -q '^<3>preclaim: module vfio-pci: cannot load it: there is no modprobe' root/dev/kmsg &&
+	grep -q "^<3>preclaim: $gpu .*: not claimed: there is no driver vfio-pci; held without a driver" root/dev/kmsg
+ok 'without modprobe the failure is told and the device is held'
+[ "$(override $gpu)" = vfio-pci ]
+ok 'a held device has its override set'
+
+image "on-failure release
+claim $gpu"
+printf '#!/bin/sh\nexit 1\n' >root/sbin/modprobe && chmod 755 root/sbin/modprobe
+apply 1 && [ -z "$(override $gpu)" ] &&
+	grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 1)' root/dev/kmsg
+ok 'with on-failure release the override is cleared'
+
+image "timeout 1
+claim $gpu"
+printf '#!/bin/sh\nsleep 20\n' >root/sbin/modprobe && chmod 755 root/sbin/modprobe
+apply 1 && grep -q 'modprobe has not ended in time' root/dev/kmsg && tail -n 1 root/dev/kmsg | grep -q 'preclaim: done:'
+ok 'a modprobe that hangs is not waited for beyond the timeout'
+
+image "claim $gpu
+claim 10de:22O4"
+modprobe
+apply 2 && [ "$(override $gpu)" = vfio-pci ] &&
+	grep -qF '<3>preclaim: /etc/preclaim.conf:2:14: "10de:22O4": not a hex digit' root/dev/kmsg
+ok 'a broken rule is told with its place, and hides no good one'
+
+image "claim $gpu"
+modprobe
+echo preclaim.off >root/proc/cmdline
+apply 0 && [ "$(override $gpu)" = '(null)' ] && grep -q 'preclaim: off: ' root/dev/kmsg
+ok 'preclaim.off switches everything off, and says so'
+
+image "claim $gpu 44:00.0"
+modprobe
+printf '4\t4\t1\t7\n' >root/proc/sys/kernel/printk
+apply 1 && grep -q '^preclaim: no device matches (rule claim 44:00.0' err && ! grep -q claimed err
+ok 'a quiet console gets warnings all the same'
+
+image "claim $gpu"
+modprobe
+rm root/dev/kmsg
+apply 0 && grep -q "preclaim: $gpu .*: claimed by vfio-pci" err
+ok 'without /dev/kmsg messages go to standard error'
+
+image "claim $gpu"
+modprobe
+rmdir root/run
+apply 0 && grep -q '^<4>preclaim: /run/preclaim/status: cannot write it: No such file or directory (2)' root/dev/kmsg
+ok 'without /run the claim is made, with a warning'
+
+image "claim $gpu"
+modprobe
+ln -s ../etc root/run/preclaim
+apply 0 && [ ! -e root/etc/status ]
+ok 'a link planted in /run leads nowhere'
+
+machine "claim 01:00"
+modprobe
+touch root/dev/kmsg
+printf '7\t4\t1\t7\n' >root/proc/sys/kernel/printk
+apply 0 && [ ! -s root/dev/kmsg ] && grep -q "preclaim: $gpu .*: claimed" err
+ok 'on a host messages go to standard error'
+apply 0 -q && [ ! -s err ]
+ok 'with -q a run without trouble says nothing'
+SEQNUM=1 timeout 30 "$preclaim" apply --root root 2>err && [ ! -s err ] && grep -q "preclaim: $gpu .*: claimed" root/dev/kmsg
+ok 'from udev messages go to the kernel log'
+
+machine "claim $gpu"
+chmod -R a+rX . && chmod a-w root/sys/bus/pci/drivers_probe
+if [ "$(id -u)" = 0 ]; then
+	timeout 30 setpriv --reuid 65534 --regid 65534 --clear-groups "$preclaim" apply --root root 2>err
+else
+	timeout 30 "$preclaim" apply --root root 2>err
+fi
+[ $? = 4 ] && grep -q 'preclaim: /sys: cannot write to it: Permission denied (13)' err && [ "$(override $gpu)" = '(null)' ]
+ok 'without permission nothing is tried'
+
+machine 'claim class=03'
+"$preclaim" check --root root >/dev/full 2>err
+[ $? = 4 ] && grep -q 'standard output: cannot write' err
+ok 'output that cannot be written is an error'
+
+! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
+ok 'the example configuration changes nothing as it is'
+sed -n 's/^#\([a-z]\)/\1/p' "$top/conf/preclaim.conf" >rules
+"$preclaim" check --root root --config rules --cmdline '' >out 2>err
+[ $? -le 1 ] && [ "$(wc -l <rules)" -ge 15 ]
+ok 'each example in it can be parsed'
+
+[ "$(stat -c %s "$preclaim")" -le 65536 ]
+ok 'the binary is no larger than 64 KiB'
+! readelf -lW "$preclaim" | grep -q INTERP
+ok 'the binary needs no dynamic loader'
+"$preclaim" --version | grep -qx "preclaim $(cat "$top/VERSION")" && "$preclaim" --help | grep -q '^Usage: preclaim '
+ok 'it tells its version and its usage'
+
+echo "1..$n"

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A kernel small enough to reason about, in the place of src/sysfs.c and
+ * src/module.c: PCI devices, drivers, driver_override and drivers_probe as
+ * drivers/pci/pci-driver.c and drivers/base/dd.c have them. It lives in shared
+ * memory, since preclaim writes from child processes. Any operation on it can
+ * be made to fail or to hang.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "../../src/preclaim.h"
+
+enum { MODEL_DEVICES = 16, MODEL_DRIVERS = 8, MODEL_LOG = 65536 };
+
+struct model_device {
+	const char *addr;
+	const char *uevent;		/* without DRIVER= */
+	int group;			/* -1: none */
+	const char *native;		/* the driver whose id table has it */
+	char driver[DRIVER_MAX];
+	char override[DRIVER_MAX];
+	bool refuses;			/* every probe fails */
+	int deferrals;			/* so many probes are deferred first */
+	bool hangs;			/* unbind and probe never end */
+	bool gone;
+};
+
+struct model {
+	struct model_device device[MODEL_DEVICES];
+	char driver[MODEL_DRIVERS][DRIVER_MAX];	/* registered */
+	char module[MODEL_DRIVERS][DRIVER_MAX];	/* can be loaded */
+	int host_probes;		/* how often a driver that isn't the override's was probed on a device with one */
+	int operations;			/* writes so far */
+	int fail_at;			/* this write fails, counted from 1 */
+	int fail_error;			/* with this errno, or 0: it hangs */
+	bool modprobe_hangs;
+	char log[MODEL_LOG];		/* /dev/kmsg */
+	char status[MODEL_LOG];		/* /run/preclaim/status */
+};
+
+/* The one machine of a test, empty after every call. */
+struct model *model_new(void);
+
+/* Register a driver, which then binds what is free and its own, as a module does when it is loaded. */
+void model_register(const char *driver);
+
+#endif
