@@ -6,8 +6,10 @@ VERSION := $(shell cat VERSION)
 PREFIX ?= /usr
 DESTDIR ?=
 SBINDIR = $(PREFIX)/sbin
-# These two are where initramfs-tools and users look, whatever the prefix.
+# These are where initramfs-tools, udev, systemd and users look, whatever the prefix.
 INITRAMFSDIR = /usr/share/initramfs-tools
+UDEVDIR = /usr/lib/udev/rules.d
+SYSTEMDDIR = /usr/lib/systemd/system
 SYSCONFDIR = /etc
 
 KLCC ?= klcc
@@ -84,6 +86,11 @@ install: build/preclaim ## install below DESTDIR, or here, and then renew the in
 	sed 's|/usr/sbin/preclaim check|$(SBINDIR)/preclaim check|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	chmod 755 $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	install -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
+	install -D -m 644 conf/65-preclaim.rules $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
+	install -D -m 644 conf/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
+	sed -i 's|/usr/sbin/preclaim|$(SBINDIR)/preclaim|' $(DESTDIR)$(UDEVDIR)/65-preclaim.rules $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
+	install -d $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants
+	ln -sf ../preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/preclaim.d
 	test -e $(DESTDIR)$(SYSCONFDIR)/preclaim.conf || \
 		install -m 644 conf/preclaim.conf $(DESTDIR)$(SYSCONFDIR)/preclaim.conf
@@ -91,7 +98,8 @@ install: build/preclaim ## install below DESTDIR, or here, and then renew the in
 
 uninstall: ## remove what install installed, but not the rules, and renew the initramfs
 	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
-	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
+	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
+	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	$(if $(DESTDIR),,update-initramfs -u)
 
 # The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.

@@ -24,7 +24,7 @@ enum {
 	TAKE_TRIES = 3,		/* how often a host driver may come back before we give up */
 };
 
-enum { TASK_DIRECT = INT32_MAX };
+enum { TASK_DIRECT = INT32_MAX, MODALIAS_MAX = 128 };
 
 /* How far a device is. */
 struct state {
@@ -48,6 +48,7 @@ struct apply {
 	bool *done;			/* one a step */
 	struct outcome *outcome;
 	struct answer direct;		/* of the last TASK_DIRECT */
+	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
 };
 
 static unsigned remaining_ms(const struct apply *a)
@@ -251,6 +252,46 @@ static void load_module(struct apply *a, const char *driver)
 		report_say(a->report, LEVEL_ERR, "module %s: loaded, but it registers no PCI driver of this name", name);
 }
 
+/* Whether every claimed VF of a PF has its override, so that the fence may be lowered for the others. */
+static bool vfs_are_safe(const struct apply *a, int32_t pf)
+{
+	for (size_t i = 0; i < a->devices->n; i++) {
+		struct device d = a->devices->dev[i];
+
+		if (d.pf != pf || a->plan->verdict[i].action != ACTION_CLAIM)
+			continue;
+		scan_override(a->root, &d);
+		if (!d.override[0])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Behind the fence no driver is probed on a VF without an override. For one
+ * that the host may have, its driver is loaded while the fence is up, and the
+ * fence is down only while that driver is asked for.
+ */
+static void hand_over(struct apply *a, size_t step, const struct device *d)
+{
+	const struct device *pf = &a->devices->dev[d->pf];
+	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
+
+	if (!vfs_are_safe(a, d->pf)) {
+		report_say(a->report, LEVEL_ERR, "%s: not handed to the host: a claimed VF beside it has no override",
+			   text_addr(addr, d->addr));
+		return;
+	}
+	if (scan_modalias(a->root, d, modalias, sizeof(modalias)) == 0 && strcmp(modalias, a->modalias) != 0) {
+		strcpy(a->modalias, modalias);
+		load(a, modalias);
+	}
+	device_path(path, pf->addr, "sriov_drivers_autoprobe");
+	if (write_direct(a, path, "1") == 0)
+		start_write(a, step, STEP_PROBE, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
+	write_direct(a, path, "0");
+}
+
 /* Do one step, or start it. False where it must be looked at again. */
 static bool run_step(struct apply *a, size_t i)
 {
@@ -267,6 +308,15 @@ static bool run_step(struct apply *a, size_t i)
 	if (a->state[s->dev].busy)
 		return false;
 	switch (s->operation) {
+	case STEP_FENCE:
+		start_write(a, i, STEP_FENCE, device_path(path, d->addr, "sriov_drivers_autoprobe"), "0");
+		return true;
+	case STEP_NUMVFS:
+		/* may take as long as a driver likes: see vfs.c */
+		return true;
+	case STEP_HAND:
+		hand_over(a, i, d);
+		return true;
 	case STEP_OVERRIDE:
 		start_write(a, i, STEP_OVERRIDE, device_path(path, d->addr, "driver_override"),
 			    a->plan->verdict[s->dev].driver);
@@ -381,6 +431,10 @@ static void failure_text(const struct apply *a, int32_t dev, struct text *t)
 	case STEP_MODULE:
 		text_add(t, "there is no driver %s", driver);
 		return;
+	case STEP_FENCE:
+		text_add(t, "sriov_drivers_autoprobe: cannot write \"0\": ");
+		error_text(t, st->error);
+		return;
 	default:
 		break;
 	}
@@ -437,7 +491,8 @@ static void conclude_failure(struct apply *a, int32_t dev)
 static void say_unfinished(const struct apply *a, int32_t dev)
 {
 	static const char *const what[] = {
-		[STEP_OVERRIDE] = "driver_override", [STEP_UNBIND] = "unbind", [STEP_PROBE] = "drivers_probe",
+		[STEP_FENCE] = "sriov_drivers_autoprobe", [STEP_OVERRIDE] = "driver_override",
+		[STEP_UNBIND] = "unbind", [STEP_PROBE] = "drivers_probe",
 	};
 	char line[RECORD_MAX];
 	struct text t = text_in(line, sizeof(line));
@@ -485,6 +540,34 @@ static void conclude(struct apply *a, int32_t dev, bool unfinished, struct tally
 	}
 }
 
+/* A PF that is not to be claimed, but to be fenced and to have VFs. */
+static void conclude_fence(struct apply *a, int32_t dev, struct tally *tally)
+{
+	const struct verdict *v = &a->plan->verdict[dev];
+	const struct device *d = &a->devices->dev[dev];
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+
+	if (v->vfs >= 0 && d->num_vfs == v->vfs) {
+		a->outcome[dev].result = RESULT_CREATED;
+		tally->vfs += (unsigned)v->vfs;
+	} else if (v->vfs >= 0 && !d->driver[0]) {
+		a->outcome[dev].result = RESULT_WAITING;
+	} else if (v->vfs >= 0) {
+		bool in_use = !plan_changes_vfs(a->plan, (size_t)dev);
+
+		a->outcome[dev].result = in_use ? RESULT_FAILED : RESULT_UNFINISHED;
+		tally->failed += in_use;
+	}
+	if (!v->fence || v->action == ACTION_CLAIM || !a->state[dev].failed)
+		return;
+	describe_device(a->plan, dev, &t);
+	text_add(&t, ": its VFs are not fenced: ");
+	failure_text(a, dev, &t);
+	report_say(a->report, LEVEL_ERR, "%s", line);
+	tally->failed++;
+}
+
 /* The drivers of the devices that share a group with this one, as they are after the claims. */
 static void rescan_group(const struct apply *a, int32_t dev)
 {
@@ -493,14 +576,17 @@ static void rescan_group(const struct apply *a, int32_t dev)
 			scan_driver(a->root, &a->devices->dev[i]);
 }
 
-static void say_notes(const struct apply *a)
+/* The notes on groups tell what holds after the claims, all others what the plan was made from. */
+static void say_notes(const struct apply *a, bool on_groups)
 {
 	for (size_t i = 0; i < a->plan->notes; i++) {
 		const struct note *note = &a->plan->note[i];
 		char line[RECORD_MAX];
 		struct text t = text_in(line, sizeof(line));
 
-		if (note->kind == NOTE_GROUP_SHARED)
+		if ((note->kind == NOTE_GROUP_SHARED) != on_groups)
+			continue;
+		if (on_groups)
 			rescan_group(a, note->dev);
 		describe_note(a->plan, note, &t);
 		report_say(a->report, note->level, "%s", line);
@@ -530,12 +616,14 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 		goto out;
 	}
 	scan_drivers(root, &a.drivers);
+	say_notes(&a, false);
 	run_steps(&a);
 	settle(&a);
 	mark_unfinished(&a, unfinished);
 	for (size_t i = 0; i < devices->n; i++) {
 		if (!plan_wants(plan, i))
 			continue;
+		conclude_fence(&a, (int32_t)i, &tally);
 		switch (plan->verdict[i].action) {
 		case ACTION_CLAIM:
 			conclude(&a, (int32_t)i, unfinished[i], &tally);
@@ -551,7 +639,7 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 			break;
 		}
 	}
-	say_notes(&a);
+	say_notes(&a, true);
 out:
 	pool_close(&a.pool);
 	drivers_free(&a.drivers);

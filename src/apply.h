@@ -11,8 +11,8 @@ struct tally {
 };
 
 /*
- * Carry out the plan: every step, each read back, until deadline_us of
- * clock_us(). One message a device, and what became of it in outcome (one a
+ * Carry out the plan: every step but those that make VFs (see vfs.h), each
+ * read back, until deadline_us of clock_us(). One message a device, and what became of it in outcome (one a
  * device). The plan's drivers take the spelling under which they turn out to
  * be registered, and its devices the drivers that hold them in the end.
  */

@@ -56,6 +56,24 @@ static void conflicts_text(const struct plan *plan, int32_t i, struct text *t)
 		text_add(t, " and %zu more", n - CONFLICTS_SHOWN);
 }
 
+/* Which VFs of a PF are in use, and by what. */
+static void users_text(const struct plan *plan, int32_t pf, struct text *t)
+{
+	char addr[ADDR_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		const struct device *d = &plan->devices->dev[i];
+
+		if (d->pf != pf || !d->in_use || n++ >= CONFLICTS_SHOWN)
+			continue;
+		text_add(t, "%s%s by %s", n > 1 ? ", " : "", text_addr(addr, d->addr),
+			 driver_is_vfio(d->driver) ? "a guest" : d->driver);
+	}
+	if (n > CONFLICTS_SHOWN)
+		text_add(t, " and %zu more", n - CONFLICTS_SHOWN);
+}
+
 static void ids_text(const struct selector *s, struct text *t)
 {
 	text_add(t, "%.*s", (int)str_find(s->text, '@'), s->text.p);
@@ -99,6 +117,22 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 	case NOTE_KEPT:
 		text_add(t, "kept for the host");
 		break;
+	case NOTE_NO_VF:
+		text_add(t, "the PF has no VF of this number");
+		break;
+	case NOTE_NO_SRIOV:
+		text_add(t, "cannot have VFs: it has no SR-IOV capability, or the firmware or pci=nosriov keeps it off");
+		break;
+	case NOTE_VFS_CUT:
+		text_add(t, "can have %d VFs, not %u", d->total_vfs, plan->rules->selector[note->selector].count);
+		break;
+	case NOTE_VFS_IN_USE:
+		text_add(t, "has %d VFs, not %d, and they are in use: ", d->num_vfs, plan->verdict[note->dev].vfs);
+		users_text(plan, note->dev, t);
+		break;
+	case NOTE_VFS_WAIT:
+		text_add(t, "%d VFs are made when its driver is there", plan->verdict[note->dev].vfs);
+		break;
 	case NOTE_NO_GROUP:
 		text_add(t, "is in no IOMMU group, so vfio-pci cannot bind");
 		break;
@@ -127,7 +161,17 @@ static void verdict_text(const struct plan *plan, int32_t i, struct text *t)
 		text_add(t, ", group %d", plan->devices->dev[i].group);
 	text_add(t, " (");
 	describe_rule(plan, v->rule, v->selector, t);
-	text_add(t, ")");
+	text_add(t, ")\n");
+}
+
+static void vfs_text(const struct plan *plan, int32_t i, struct text *t)
+{
+	const struct verdict *v = &plan->verdict[i];
+
+	describe_device(plan, i, t);
+	text_add(t, " vfs %d, has %d of %d (", v->vfs, plan->devices->dev[i].num_vfs, plan->devices->dev[i].total_vfs);
+	describe_rule(plan, v->vfs_rule, v->vfs_selector, t);
+	text_add(t, ")\n");
 }
 
 static void step_text(const struct plan *plan, const struct step *s, struct text *t)
@@ -135,6 +179,7 @@ static void step_text(const struct plan *plan, const struct step *s, struct text
 	static const char *const name[] = {
 		[STEP_FENCE] = "fence", [STEP_OVERRIDE] = "override", [STEP_UNBIND] = "unbind",
 		[STEP_MODULE] = "module", [STEP_PROBE] = "probe", [STEP_NUMVFS] = "numvfs",
+		[STEP_HAND] = "hand",
 	};
 	const struct device *d = &plan->devices->dev[s->dev];
 	char addr[ADDR_MAX];
@@ -150,6 +195,7 @@ static void step_text(const struct plan *plan, const struct step *s, struct text
 		text_add(t, " %s", d->driver);
 		break;
 	case STEP_FENCE:
+	case STEP_HAND:
 		break;
 	default:
 		text_add(t, " %s", plan->verdict[s->dev].driver);
@@ -163,11 +209,17 @@ void describe_plan(const struct plan *plan, void (*put)(const char *text))
 	for (size_t i = 0; i < plan->devices->n; i++) {
 		struct text t = text_in(line, sizeof(line));
 
-		if (plan->verdict[i].action == ACTION_NONE || !plan_wants(plan, i))
+		if (!plan_wants(plan, i))
 			continue;
-		verdict_text(plan, (int32_t)i, &t);
-		text_add(&t, "\n");
-		put(line);
+		if (plan->verdict[i].vfs >= 0) {
+			vfs_text(plan, (int32_t)i, &t);
+			put(line);
+			t = text_in(line, sizeof(line));
+		}
+		if (plan->verdict[i].action != ACTION_NONE) {
+			verdict_text(plan, (int32_t)i, &t);
+			put(line);
+		}
 	}
 	if (plan->steps > 0)
 		put("steps:\n");

@@ -99,18 +99,29 @@ static void match_device(struct match *m, const struct rules *rules, const struc
 	struct choice *c = &m->choice[i];
 	int32_t pf = devices->dev[i].pf;
 
-	*c = (struct choice){ .rule = -1, .selector = -1, .beaten = -1, .vfs = -1 };
+	*c = (struct choice){ .rule = -1, .selector = -1, .beaten = -1, .vfs_rule = -1, .vfs_selector = -1 };
 	for (size_t r = 0; r < rules->n; r++) {
 		const struct rule *rule = &rules->rule[r];
 
 		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
-			bool matches = selector_matches(&rules->selector[s], &m->hit[s], devices, i);
+			const struct selector *sel = &rules->selector[s];
+			bool matches = selector_matches(sel, &m->hit[s], devices, i);
 
+			if (sel->kind == SELECT_VF && place_matches(&sel->place, devices, i)) {
+				m->hit[s].pf = i;
+				c->fence |= rule->keyword == KEYWORD_CLAIM;
+			}
+			/* VFs have no VFs: a vfs rule means PFs, and claims the VFs of those */
+			if (rule->keyword == KEYWORD_VFS && pf >= 0)
+				matches = false;
 			m->hit[s].devices += matches;
 			if (rule->keyword == KEYWORD_VFS) {
-				if (matches)
-					c->vfs = (int32_t)s;
-				matches = pf >= 0 && selector_matches(&rules->selector[s], &m->hit[s], devices, pf);
+				if (matches) {
+					c->vfs_rule = (int32_t)r;
+					c->vfs_selector = (int32_t)s;
+					c->fence = true;
+				}
+				matches = pf >= 0 && selector_matches(sel, &m->hit[s], devices, pf);
 			}
 			if (!matches)
 				continue;
@@ -139,7 +150,7 @@ int match_build(struct match *out, const struct rules *rules, const struct devic
 		const struct selector *sel = &rules->selector[s];
 		size_t groups = 0;
 
-		m.hit[s] = (struct hit){ .mismatch = -1, .group = { -1, -1, -1, -1, -1, -1, -1, -1 } };
+		m.hit[s] = (struct hit){ .pf = -1, .mismatch = -1, .group = { -1, -1, -1, -1, -1, -1, -1, -1 } };
 		for (size_t i = 0; sel->kind == SELECT_GROUP && groups < 8 && i < devices->n; i++)
 			if (place_matches(&sel->place, devices, (int32_t)i))
 				m.hit[s].group[groups++] = devices->dev[i].group;

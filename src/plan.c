@@ -41,10 +41,14 @@ bool driver_is_none(const char *name)
 
 bool plan_wants(const struct plan *plan, size_t dev)
 {
-	return !plan->only || plan->only[dev];
+	int32_t pf = plan->devices->dev[dev].pf;
+
+	if (plan->only && !plan->only[dev])
+		return false;
+	return pf < 0 || !plan_changes_vfs(plan, (size_t)pf);
 }
 
-/* Notes are at most two a selector, four a device and one on the machine: room for all is there. */
+/* Notes are at most two a selector, six a device and one on the machine: room for all is there. */
 static void add_note(struct builder *b, enum note_kind kind, enum level level, int32_t dev, int32_t rule, int32_t selector)
 {
 	b->plan.note[b->plan.notes++] = (struct note){ kind, level, dev, rule, selector };
@@ -61,12 +65,58 @@ static void set_driver(const struct builder *b, struct verdict *v, struct str na
 	const char *registered = driver_registered(b->drivers, name);
 	struct text t = text_in(v->driver, sizeof(v->driver));
 
-	if (str_is(name, "auto") || str_same_name(name, default_driver))
+	if (name.len == 0 || str_same_name(name, default_driver))
 		registered = default_driver;
 	if (registered)
 		text_add(&t, "%s", registered);
 	else
 		text_add(&t, "%.*s", (int)name.len, name.p);
+}
+
+/* Whether a PF's VFs stand in the way of another number of them. */
+static bool vfs_in_use(const struct plan *plan, int32_t pf)
+{
+	for (size_t i = 0; i < plan->devices->n; i++)
+		if (plan->devices->dev[i].pf == pf && plan->devices->dev[i].in_use)
+			return true;
+	return false;
+}
+
+/* Whether a PF has the driver that sriov_numvfs needs, or is getting one by this plan. */
+static bool has_pf_driver(const struct plan *plan, int32_t pf)
+{
+	const struct verdict *v = &plan->verdict[pf];
+
+	return plan->devices->dev[pf].driver[0] || (v->action == ACTION_CLAIM && !driver_is_none(v->driver));
+}
+
+/* How many VFs a PF is to have, and what keeps it from having them now. */
+static void judge_vfs(struct builder *b, int32_t i)
+{
+	const struct device *d = &b->plan.devices->dev[i];
+	struct verdict *v = &b->plan.verdict[i];
+	const struct selector *s;
+	bool told = plan_wants(&b->plan, (size_t)i);
+
+	if (v->vfs_selector < 0)
+		return;
+	s = &b->plan.rules->selector[v->vfs_selector];
+	if (d->total_vfs <= 0) {
+		/* ids and classes may mean cards with SR-IOV and others; an address means this one */
+		if (told && (s->kind == SELECT_PLACE || s->has_place))
+			add_note(b, NOTE_NO_SRIOV, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
+		v->fence = false;
+		return;
+	}
+	v->vfs = s->count > (uint32_t)d->total_vfs ? d->total_vfs : (int32_t)s->count;
+	if (told && s->count != VFS_MAX && s->count > (uint32_t)d->total_vfs)
+		add_note(b, NOTE_VFS_CUT, LEVEL_WARNING, i, v->vfs_rule, v->vfs_selector);
+	if (!told || d->num_vfs == v->vfs)
+		return;
+	if (!has_pf_driver(&b->plan, i))
+		add_note(b, NOTE_VFS_WAIT, LEVEL_INFO, i, v->vfs_rule, v->vfs_selector);
+	else if (vfs_in_use(&b->plan, i))
+		add_note(b, NOTE_VFS_IN_USE, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
 }
 
 static void judge_device(struct builder *b, int32_t i)
@@ -75,7 +125,10 @@ static void judge_device(struct builder *b, int32_t i)
 	struct verdict *v = &b->plan.verdict[i];
 	const struct rule *rule;
 
-	*v = (struct verdict){ .action = ACTION_NONE, .rule = c->rule, .selector = c->selector };
+	*v = (struct verdict){
+		.action = ACTION_NONE, .rule = c->rule, .selector = c->selector, .fence = c->fence,
+		.vfs = -1, .vfs_rule = c->vfs_rule, .vfs_selector = c->vfs_selector,
+	};
 	if (c->rule < 0)
 		return;
 	rule = &b->plan.rules->rule[c->rule];
@@ -86,7 +139,10 @@ static void judge_device(struct builder *b, int32_t i)
 		return;
 	}
 	v->action = ACTION_CLAIM;
-	set_driver(b, v, rule->driver.len > 0 ? rule->driver : str_of(default_driver));
+	if (str_is(rule->driver, "auto"))
+		set_driver(b, v, str_of(b->plan.devices->dev[i].variant));
+	else
+		set_driver(b, v, rule->driver);
 	if (device_is_bridge(&b->plan.devices->dev[i]) && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_BRIDGE, LEVEL_WARNING, i, c->rule, c->selector);
 }
@@ -129,7 +185,9 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 
 		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP)
 			continue;
-		*v = (struct verdict){ .action = ACTION_CLAIM, .rule = owner->rule, .selector = owner->selector };
+		v->action = ACTION_CLAIM;
+		v->rule = owner->rule;
+		v->selector = owner->selector;
 		set_driver(b, v, str_of(driver_is_none(owner->driver) ? owner->driver : default_driver));
 	}
 }
@@ -180,8 +238,11 @@ static void judge_mismatch(struct builder *b, int32_t dev, int32_t rule, int32_t
 {
 	struct verdict *v = &b->plan.verdict[dev];
 
-	if (v->action == ACTION_NONE)
-		*v = (struct verdict){ .action = ACTION_REFUSE, .rule = rule, .selector = selector };
+	if (v->action == ACTION_NONE) {
+		v->action = ACTION_REFUSE;
+		v->rule = rule;
+		v->selector = selector;
+	}
 	if (plan_wants(&b->plan, (size_t)dev))
 		add_note(b, NOTE_MISMATCH, LEVEL_ERR, dev, rule, selector);
 }
@@ -207,8 +268,12 @@ static void judge_rules(struct builder *b)
 		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++) {
 			const struct hit *hit = &b->match->hit[s];
 
-			if (hit->devices == 0 && (hit->mismatch < 0 || level == LEVEL_INFO))
+			if (hit->devices > 0 || (hit->mismatch >= 0 && level != LEVEL_INFO))
+				continue;
+			if (hit->pf < 0)
 				add_note(b, hit->bridges ? NOTE_ONLY_BRIDGES : NOTE_NO_DEVICE, level, -1, (int32_t)r, (int32_t)s);
+			else if (b->plan.devices->dev[hit->pf].num_vfs > 0)
+				add_note(b, NOTE_NO_VF, level, -1, (int32_t)r, (int32_t)s);
 		}
 	}
 }
@@ -250,6 +315,23 @@ static bool lacks_driver(const struct builder *b, size_t i)
 	return claims_for_driver(&b->plan, i) && !driver_registered(b->drivers, str_of(b->plan.verdict[i].driver));
 }
 
+bool plan_changes_vfs(const struct plan *plan, size_t i)
+{
+	const struct verdict *v = &plan->verdict[i];
+
+	return plan_wants(plan, i) && v->vfs >= 0 && plan->devices->dev[i].num_vfs != v->vfs &&
+	       has_pf_driver(plan, (int32_t)i) && !vfs_in_use(plan, (int32_t)i);
+}
+
+/* A VF behind a fence of ours that is left to the host, which cannot have it without help. */
+static bool waits_behind_fence(const struct plan *plan, size_t i)
+{
+	const struct device *d = &plan->devices->dev[i];
+
+	return plan_wants(plan, i) && d->pf >= 0 && plan->verdict[d->pf].fence && !d->driver[0] && !d->override[0] &&
+	       (plan->verdict[i].action == ACTION_NONE || plan->verdict[i].action == ACTION_KEEP);
+}
+
 static bool module_is_planned(const struct plan *plan, const char *driver)
 {
 	for (size_t s = plan->steps; s-- > 0 && plan->step[s].operation == STEP_MODULE;)
@@ -259,7 +341,8 @@ static bool module_is_planned(const struct plan *plan, const char *driver)
 }
 
 /*
- * All overrides first: from then on no host driver can take a claimed device,
+ * The fences come first: VFs may be made by any hand at any time. Then all
+ * overrides: from then on no host driver can take a claimed device,
  * however long the rest takes. Then what holds devices lets go, and only then
  * the drivers are loaded, which bind everything that is free and theirs.
  */
@@ -270,6 +353,9 @@ static void add_steps(struct builder *b)
 	const struct verdict *v = plan->verdict;
 	size_t n = plan->devices->n;
 
+	for (size_t i = 0; i < n; i++)
+		if (plan_wants(plan, i) && v[i].fence && !dev[i].fenced && dev[i].total_vfs > 0)
+			add_step(b, STEP_FENCE, (int32_t)i, 0);
 	for (size_t i = 0; i < n; i++)
 		if (claims(plan, i) && (strcmp(v[i].driver, dev[i].override) != 0 || lacks_driver(b, i)))
 			add_step(b, STEP_OVERRIDE, (int32_t)i, 0);
@@ -282,6 +368,17 @@ static void add_steps(struct builder *b)
 	for (size_t i = 0; i < n; i++)
 		if (claims_for_driver(plan, i) && strcmp(v[i].driver, dev[i].driver) != 0)
 			add_step(b, STEP_PROBE, (int32_t)i, 0);
+	for (size_t i = 0; i < n; i++) {
+		if (!plan_changes_vfs(plan, i))
+			continue;
+		/* the kernel refuses to go from one number to another (sriov_numvfs_store(): EBUSY) */
+		if (dev[i].num_vfs > 0 && v[i].vfs > 0)
+			add_step(b, STEP_NUMVFS, (int32_t)i, 0);
+		add_step(b, STEP_NUMVFS, (int32_t)i, (uint32_t)v[i].vfs);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (waits_behind_fence(plan, i))
+			add_step(b, STEP_HAND, (int32_t)i, 0);
 }
 
 static int compare_members(const void *a, const void *b)
@@ -302,8 +399,8 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 			.only = only,
 			.verdict = calloc(n + 1, sizeof(*b.plan.verdict)),
 			.by_group = calloc(n + 1, sizeof(*b.plan.by_group)),
-			.step = calloc(4 * n + 1, sizeof(*b.plan.step)),
-			.note = calloc(4 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
+			.step = calloc(7 * n + 1, sizeof(*b.plan.step)),
+			.note = calloc(6 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
 		},
 		.match = match,
 		.drivers = drivers,
@@ -317,6 +414,8 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 		b.plan.by_group[i] = (struct member){ devices->dev[i].group, (int32_t)i };
 		judge_device(&b, (int32_t)i);
 	}
+	for (size_t i = 0; i < n; i++)
+		judge_vfs(&b, (int32_t)i);
 	qsort(b.plan.by_group, n, sizeof(*b.plan.by_group), compare_members);
 	judge_groups(&b);
 	judge_mismatches(&b);

@@ -12,6 +12,9 @@ struct verdict {
 	enum action action;
 	int32_t rule, selector;
 	bool refused_by_group;
+	bool fence;		/* a PF: no driver may be probed on VFs that have no override yet */
+	int32_t vfs;		/* a PF: how many VFs it is to have, -1 where no rule says */
+	int32_t vfs_rule, vfs_selector;
 	char driver[DRIVER_MAX];	/* of a claim, in sysfs' spelling where the driver is registered */
 };
 
@@ -23,6 +26,7 @@ enum operation {
 	STEP_MODULE,	/* have modprobe load the driver; for the first device that needs it */
 	STEP_PROBE,	/* drivers_probe; expected: the device's driver link names the driver */
 	STEP_NUMVFS,	/* sriov_numvfs = count */
+	STEP_HAND,	/* have the host's driver bind a VF behind the fence that no rule claims */
 };
 
 struct step {
@@ -41,6 +45,11 @@ enum note_kind {
 	NOTE_GROUP_REFUSED,
 	NOTE_KEPT,
 	NOTE_NO_GROUP,
+	NOTE_NO_VF,
+	NOTE_NO_SRIOV,
+	NOTE_VFS_CUT,
+	NOTE_VFS_IN_USE,
+	NOTE_VFS_WAIT,
 	NOTE_NO_IOMMU,
 };
 
@@ -87,7 +96,7 @@ const char *driver_registered(const struct drivers *drivers, struct str name);
 bool driver_is_vfio(const char *name);
 bool driver_is_none(const char *name);
 
-/* Whether a device's steps and notes are in the plan. */
+/* Whether a device's steps and notes are in the plan; not those of a VF that is about to be made anew. */
 bool plan_wants(const struct plan *plan, size_t dev);
 
 /*
@@ -96,6 +105,9 @@ bool plan_wants(const struct plan *plan, size_t dev);
  * (vfio_dev_viable() in the kernel's drivers/vfio).
  */
 bool plan_conflicts(const struct plan *plan, int32_t dev);
+
+/* Whether the number of a PF's VFs is to be changed, and can be: it has a driver, and no VF is in use. */
+bool plan_changes_vfs(const struct plan *plan, size_t pf);
 
 /* Whether all that the rules declare can hold: no refusal, no rule without a device, no missing IOMMU. */
 bool plan_holds(const struct plan *plan);

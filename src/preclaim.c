@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alias.h"
 #include "apply.h"
 #include "clock.h"
 #include "config.h"
@@ -24,6 +25,8 @@
 #include "scan.h"
 #include "sysfs.h"
 #include "text.h"
+#include "uevent.h"
+#include "vfs.h"
 #include "work.h"
 
 enum exit_status { EXIT_HOLDS, EXIT_NOT_HELD, EXIT_RULES, EXIT_USAGE, EXIT_SYSTEM };
@@ -33,7 +36,7 @@ enum { GRACE_MS = 2000 };
 
 struct options {
 	const char *root, *config, *cmdline;
-	bool dry_run, image;
+	bool dry_run, image, wait;
 	enum level loudest;
 	char **address;		/* as given: the devices that are asked for */
 	int addresses;
@@ -49,9 +52,12 @@ struct run {
 	struct drivers drivers;
 	struct match match;
 	struct plan plan;
-	bool *only;
+	struct addr *asked;	/* the devices that this run is about; none: all */
+	size_t n_asked;
+	bool only_vfs;		/* it is about their VFs, not themselves */
+	bool *only;		/* a flag for each device */
 	bool missing;		/* an address asked for is not there */
-	uint64_t start_us;
+	uint64_t start_us, deadline_us;
 };
 
 static const char usage[] =
@@ -59,6 +65,7 @@ static const char usage[] =
 	"Claim PCI devices for passthrough before a host driver can take them.\n"
 	"\n"
 	"  apply [ADDRESS...]   do what the rules say, for all devices or just these\n"
+	"  apply --wait         first wait until all that the rules want is there\n"
 	"  check [--image]      show what apply would do, or the rules as an image gets them\n"
 	"\n"
 	"  -n, --dry-run        apply: print the plan and change nothing\n"
@@ -121,37 +128,91 @@ static bool parse_address(const char *text, struct addr *out)
 	return scan_addr(&s, out) && s.len == 0;
 }
 
-/* Flag the devices that the command line asks for. */
+/*
+ * Flag the devices that are asked for. The VFs of a PF belong together: the
+ * fence that they share must not be lowered for one before the others are safe.
+ */
 static int choose_devices(struct run *run)
 {
 	run->only = calloc(run->devices.n + 1, sizeof(*run->only));
 	if (!run->only)
 		return -ENOMEM;
-	for (int i = 0; i < run->options->addresses; i++) {
-		struct addr a = { 0 };
-		int32_t dev;
+	for (size_t i = 0; i < run->n_asked; i++) {
+		int32_t dev = device_find(&run->devices, run->asked[i]), pf;
+		char addr[ADDR_MAX];
 
-		parse_address(run->options->address[i], &a);
-		dev = device_find(&run->devices, a);
-		if (dev >= 0) {
-			run->only[dev] = true;
+		if (dev < 0) {
+			/* udev tells of a device that may be gone by now */
+			report_say(&run->report, run->report.from_udev ? LEVEL_DEBUG : LEVEL_ERR, "%s: there is no such device",
+				   text_addr(addr, run->asked[i]));
+			run->missing = true;
 			continue;
 		}
-		report_say(&run->report, LEVEL_ERR, "%s: there is no such device", run->options->address[i]);
-		run->missing = true;
+		pf = run->devices.dev[dev].pf >= 0 ? run->devices.dev[dev].pf : dev;
+		for (size_t k = 0; k < run->devices.n; k++)
+			run->only[k] |= run->devices.dev[k].pf == pf;
+		run->only[dev] = !run->only_vfs;
 	}
 	return 0;
 }
 
-/* driver_override matters where a rule takes a device, and where a free neighbour could spoil its group. */
-static void read_overrides(struct run *run)
+/* What driver=auto means for each device that such a rule takes. */
+static void find_variants(struct run *run)
+{
+	char path[PATH_SIZE], release[64], modalias[128];
+	struct text t = text_in(path, sizeof(path));
+	char *aliases = NULL;
+	size_t len = 0;
+
+	if (sysfs_read(&run->root, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
+		return;
+	text_add(&t, "lib/modules/%.*s/modules.alias", (int)str_find(str_of(release), '\n'), release);
+	for (size_t i = 0; i < run->devices.n; i++) {
+		struct device *d = &run->devices.dev[i];
+		int32_t rule = run->match.choice[i].rule;
+
+		if (rule < 0 || !str_is(run->config.rules.rule[rule].driver, "auto"))
+			continue;
+		if (!aliases && sysfs_read_all(&run->root, path, &aliases, &len) < 0)
+			return;
+		if (scan_modalias(&run->root, d, modalias, sizeof(modalias)) == 0)
+			alias_variant((struct str){ .p = aliases, .len = len }, modalias, d->variant);
+	}
+	free(aliases);
+}
+
+/*
+ * What only some devices are asked for: driver_override where a rule takes the
+ * device, or where a free neighbour could spoil its group; SR-IOV of PFs that
+ * a rule gives VFs to, and whether those VFs are in use.
+ */
+static void read_details(struct run *run)
 {
 	for (size_t i = 0; i < run->devices.n; i++) {
 		struct device *d = &run->devices.dev[i];
 
-		if (run->match.choice[i].rule >= 0 || (d->group >= 0 && !d->driver[0] && !device_is_bridge(d)))
+		if (run->match.choice[i].rule >= 0 || (!d->driver[0] && !device_is_bridge(d)))
 			scan_override(&run->root, d);
+		if (run->match.choice[i].fence)
+			scan_sriov(&run->root, d);
+		if (d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0)
+			scan_in_use(&run->root, d);
 	}
+	find_variants(run);
+}
+
+static void drop_plan(struct run *run)
+{
+	plan_free(&run->plan);
+	match_free(&run->match);
+	drivers_free(&run->drivers);
+	devices_free(&run->devices);
+	free(run->only);
+	run->plan = (struct plan){ .steps = 0 };
+	run->match = (struct match){ .hit = NULL };
+	run->drivers = (struct drivers){ .n = 0 };
+	run->devices = (struct devices){ .n = 0 };
+	run->only = NULL;
 }
 
 /* From the machine as it is to the plan. 0, or an exit status after telling why not. */
@@ -164,12 +225,12 @@ static int make_plan(struct run *run)
 	r = scan_drivers(&run->root, &run->drivers);
 	if (r < 0)
 		return system_error(run, "/sys/bus/pci/drivers: cannot read it", r);
-	if (run->options->addresses > 0)
+	if (run->n_asked > 0)
 		r = choose_devices(run);
 	if (r == 0)
 		r = match_build(&run->match, &run->config.rules, &run->devices);
 	if (r == 0) {
-		read_overrides(run);
+		read_details(run);
 		r = plan_build(&run->plan, &run->config.rules, &run->devices, &run->match, &run->drivers, run->only);
 	}
 	return r < 0 ? system_error(run, "cannot make a plan", r) : EXIT_HOLDS;
@@ -201,10 +262,111 @@ static int print_plan(struct run *run)
 	return exit_status(run, plan_holds(&run->plan));
 }
 
-/* Carry the plan out. This is run in a child of its own: see apply(). */
-static int apply_all(void *ctx)
+static void write_status(const struct run *run, const struct outcome *outcome)
 {
-	struct run *run = ctx;
+	int r = report_status(&run->root, &run->plan, outcome);
+
+	if (r < 0)
+		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", strerror(-r), -r);
+}
+
+static void add_tally(struct tally *sum, const struct tally *t)
+{
+	sum->claimed += t->claimed;
+	sum->vfs += t->vfs;
+	sum->refused += t->refused;
+	sum->failed += t->failed;
+}
+
+/* What a child does for one PF. */
+struct making {
+	struct run *run;
+	int32_t pf;
+};
+
+/* Make the VFs of a PF, and then do what the rules say for them: a plan of their own. */
+static void make_vfs(void *ctx, void *result)
+{
+	const struct making *making = ctx;
+	struct run *run = making->run;
+	struct addr pf = run->devices.dev[making->pf].addr;
+	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
+	struct tally *tally = result;
+	struct outcome *outcome, of_pf;
+	struct tally vfs;
+	int32_t at;
+
+	*tally = (struct tally){ .failed = 1 };
+	of_pf.result = vfs_make(&run->plan, making->pf, &run->root, &run->report, &tally->vfs, &of_pf.us);
+	tally->failed = of_pf.result != RESULT_CREATED;
+	/* nobody waits any more, but the VFs must be safe all the same */
+	if (clock_us() >= run->deadline_us)
+		run->deadline_us = clock_us() + timeout_ms * 1000ull;
+
+	drop_plan(run);
+	run->asked = &pf;
+	run->n_asked = 1;
+	run->only_vfs = true;
+	outcome = make_plan(run) == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	if (!outcome) {
+		tally->failed++;
+		return;
+	}
+	vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+	add_tally(tally, &vfs);
+	at = device_find(&run->devices, pf);
+	if (at >= 0)
+		outcome[at] = of_pf;
+	write_status(run, outcome);
+	free(outcome);
+}
+
+/*
+ * All PFs at once, each by a child: the kernel may serialise the writes to
+ * sriov_numvfs, but one that hangs keeps nobody else waiting.
+ */
+static void make_all_vfs(struct run *run, struct tally *tally)
+{
+	struct child *child = calloc(run->plan.steps + 1, sizeof(*child));
+	int32_t last = -1;
+
+	for (size_t i = 0; child && i < run->plan.steps; i++) {
+		const struct step *s = &run->plan.step[i];
+		struct making making = { .run = run, .pf = s->dev };
+
+		child[i].pid = -1;
+		if (s->operation != STEP_NUMVFS || s->dev == last)
+			continue;
+		last = s->dev;
+		if (child_start(&child[i], make_vfs, &making, sizeof(*tally)) < 0) {
+			system_error(run, "sriov_numvfs: cannot start a process for it", -errno);
+			tally->failed++;
+		}
+	}
+	for (size_t i = 0; child && i < run->plan.steps; i++) {
+		uint64_t now = clock_us();
+		struct tally vfs = { .failed = 1 };
+		char line[RECORD_MAX];
+		struct text t = text_in(line, sizeof(line));
+		int r;
+
+		if (child[i].pid <= 0)
+			continue;
+		r = child_end(&child[i], now < run->deadline_us ? (unsigned)((run->deadline_us - now) / 1000) : 0, &vfs, sizeof(vfs));
+		add_tally(tally, &vfs);
+		if (r == 0)
+			continue;
+		describe_device(&run->plan, run->plan.step[i].dev, &t);
+		report_say(&run->report, LEVEL_ERR, r == -ETIMEDOUT ?
+			   "%s: sriov_numvfs: the write has not ended in time; the boot goes on, its VFs are claimed when they come" :
+			   "%s: sriov_numvfs: the process for it died", line);
+	}
+	free(child);
+}
+
+/* Carry the plan out. This is run in a child of its own: see apply(). */
+static int apply_all(struct run *run)
+{
 	struct outcome *outcome;
 	struct tally tally = { 0 };
 	int r = make_plan(run);
@@ -214,13 +376,14 @@ static int apply_all(void *ctx)
 		if (r < 0)
 			r = system_error(run, "/sys: cannot write to it", r);
 	}
+	/* what holds already was told when it was done */
+	if (run->report.from_udev && run->plan.steps == 0)
+		run->report.loudest = LEVEL_WARNING;
 	outcome = r == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
 	if (outcome) {
-		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report,
-				   run->start_us + run->config.rules.settings.timeout_ms * 1000ull, outcome);
-		r = report_status(&run->root, &run->plan, outcome);
-		if (r < 0)
-			report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", strerror(-r), -r);
+		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+		write_status(run, outcome);
+		make_all_vfs(run, &tally);
 		r = exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
 		free(outcome);
 	} else if (r == EXIT_HOLDS) {
@@ -228,6 +391,46 @@ static int apply_all(void *ctx)
 	}
 	say_done(run, &tally);
 	return r;
+}
+
+/* Whether nothing is left to do or to wait for. */
+static bool is_complete(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->notes; i++)
+		if (plan->note[i].kind == NOTE_VFS_WAIT)
+			return false;
+	return plan->steps == 0 && plan_holds(plan);
+}
+
+/*
+ * Wait until all that the rules want is there. Others bring it: drivers that
+ * are being loaded, and the runs that udev starts.
+ */
+static void wait_for_all(struct run *run)
+{
+	enum level loudest = run->report.loudest;
+	int events = uevent_open();
+	bool complete = false;
+
+	run->report.loudest = LEVEL_ERR;
+	while (!complete && events >= 0) {
+		uint64_t now = clock_us();
+
+		complete = make_plan(run) != EXIT_HOLDS || is_complete(&run->plan);
+		drop_plan(run);
+		if (now >= run->deadline_us ||
+		    (!complete && uevent_wait(events, (unsigned)((run->deadline_us - now + 999) / 1000)) < 0))
+			break;
+	}
+	if (events >= 0)
+		close(events);
+	run->report.loudest = loudest;
+	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
+}
+
+static void apply_in_child(void *ctx, void *result)
+{
+	*(int *)result = apply_all(ctx);
 }
 
 /*
@@ -239,17 +442,22 @@ static int apply(struct run *run)
 {
 	const struct tally none = { .failed = 1 };
 	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
-	int r = run_bounded(apply_all, run, timeout_ms + GRACE_MS);
+	struct child child;
+	int status, r;
 
-	if (r >= 0)
-		return r;
+	run->deadline_us = run->start_us + timeout_ms * 1000ull;
+	if (run->options->wait)
+		wait_for_all(run);
+	if (child_start(&child, apply_in_child, run, sizeof(status)) < 0)
+		return apply_all(run);
+	r = child_end(&child, timeout_ms + GRACE_MS, &status, sizeof(status));
+	if (r == 0)
+		return status;
 	if (r == -ETIMEDOUT)
 		report_say(&run->report, LEVEL_ERR, "something in /sys hangs: not finished after %u s; it goes on by itself",
 			   (timeout_ms + GRACE_MS) / 1000);
-	else if (r == -ECHILD)
-		report_say(&run->report, LEVEL_ERR, "the run died before its end");
 	else
-		return apply_all(run);
+		report_say(&run->report, LEVEL_ERR, "the run died before its end");
 	say_done(run, &none);
 	return EXIT_SYSTEM;
 }
@@ -271,6 +479,10 @@ static int run_command(struct run *run, const char *command)
 {
 	bool applies = strcmp(command, "apply") == 0;
 	int r;
+
+	/* udev starts us for every device, whether or not anything is configured */
+	if (run->report.from_udev && run->config.rules.n == 0)
+		return EXIT_HOLDS;
 
 	if (run->config.rules.settings.off && !run->options->image) {
 		const struct tally none = { 0 };
@@ -297,19 +509,23 @@ static int start(const struct options *options, const char *command)
 				getenv("SEQNUM") != NULL);
 	if (r < 0)
 		return system_error(&run, options->root, r);
+	run.asked = calloc((size_t)options->addresses + 1, sizeof(*run.asked));
+	if (!run.asked)
+		return EXIT_SYSTEM;
+	for (int i = 0; i < options->addresses; i++)
+		parse_address(options->address[i], &run.asked[run.n_asked++]);
 	r = config_read(&run.config, &run.root, &run.report, options->config, options->cmdline);
 	if (r < 0) {
 		r = system_error(&run, "cannot read the rules", r);
 	} else {
-		say_faults(&run);
+		/* those of the files and the command line were told when the boot began */
+		if (!run.report.from_udev)
+			say_faults(&run);
 		r = run_command(&run, command);
 	}
-	plan_free(&run.plan);
-	match_free(&run.match);
-	drivers_free(&run.drivers);
-	devices_free(&run.devices);
+	drop_plan(&run);
 	config_free(&run.config);
-	free(run.only);
+	free(run.asked);
 	close(run.root.fd);
 	return r;
 }
@@ -330,7 +546,7 @@ static int bad_usage(const char *format, ...)
 /* Options may stand before and after the command and its arguments, which are gathered in words. */
 static int parse_options(int argc, char **argv, struct options *options, char **words, int *n)
 {
-	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE };
+	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT };
 	static const struct option longs[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -341,6 +557,7 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		{ "config", required_argument, NULL, OPT_CONFIG },
 		{ "cmdline", required_argument, NULL, OPT_CMDLINE },
 		{ "image", no_argument, NULL, OPT_IMAGE },
+		{ "wait", no_argument, NULL, OPT_WAIT },
 		{ NULL, 0, NULL, 0 },
 	};
 
@@ -381,6 +598,9 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		case OPT_IMAGE:
 			options->image = true;
 			break;
+		case OPT_WAIT:
+			options->wait = true;
+			break;
 		default:
 			return bad_usage("unknown option, or an argument that is missing: %s", argv[optind - 1]);
 		}
@@ -407,6 +627,8 @@ static int run_main(int argc, char **argv)
 			r = bad_usage("there is no command \"%s\"", words[0]);
 		else if (options.image && !checks)
 			r = bad_usage("%s has no --image", words[0]);
+		else if (options.wait && !applies)
+			r = bad_usage("%s has no --wait", words[0]);
 		else if (checks && n > 1)
 			r = bad_usage("check takes no argument \"%s\"", words[1]);
 		for (int i = 1; r == 0 && i < n; i++)

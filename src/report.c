@@ -28,6 +28,7 @@ struct report report_new(const struct root *root, enum level loudest, bool appli
 {
 	struct report report = {
 		.root = root,
+		.from_udev = from_udev,
 		.to_kmsg = applies && (from_udev || sysfs_exists(root, "init")) && sysfs_exists(root, kmsg_path),
 		.loudest = loudest,
 	};
@@ -77,14 +78,18 @@ void report_say(const struct report *report, enum level level, const char *forma
 			;
 }
 
-static const char *action_name(enum action action)
+static const char *action_name(const struct verdict *v)
 {
-	return action == ACTION_CLAIM ? "claim" : action == ACTION_KEEP ? "keep" : "refuse";
+	static const char *const name[] = {
+		[ACTION_NONE] = "vfs", [ACTION_CLAIM] = "claim", [ACTION_KEEP] = "keep", [ACTION_REFUSE] = "refuse",
+	};
+
+	return v->vfs >= 0 ? "vfs" : name[v->action];
 }
 
 static const char *const result_name[] = {
 	[RESULT_NONE] = "none", [RESULT_CLAIMED] = "claimed", [RESULT_KEPT] = "kept", [RESULT_REFUSED] = "refused",
-	[RESULT_FAILED] = "failed", [RESULT_RELEASED] = "released", [RESULT_UNFINISHED] = "unfinished",
+	[RESULT_FAILED] = "failed", [RESULT_RELEASED] = "released", [RESULT_UNFINISHED] = "unfinished", [RESULT_CREATED] = "created", [RESULT_WAITING] = "waiting",
 };
 
 /* ADDRESS IDS ACTION RESULT DRIVER GROUP RULE-SOURCE MICROSECONDS, "-" for none */
@@ -95,12 +100,12 @@ static void status_line(const struct plan *plan, int32_t i, const struct outcome
 	char addr[ADDR_MAX];
 
 	text_add(t, "%s %04x:%04x %s %s %s ", text_addr(addr, d->addr), d->ids.vendor, d->ids.device,
-		 action_name(v->action), result_name[outcome->result], d->driver[0] ? d->driver : "-");
+		 action_name(v), result_name[outcome->result], d->driver[0] ? d->driver : "-");
 	if (d->group >= 0)
 		text_add(t, "%d ", d->group);
 	else
 		text_add(t, "- ");
-	describe_source(plan, v->rule, t);
+	describe_source(plan, v->vfs >= 0 ? v->vfs_rule : v->rule, t);
 	text_add(t, " %llu\n", (unsigned long long)outcome->us);
 }
 

@@ -8,6 +8,7 @@
 /* Where messages go, and which. */
 struct report {
 	const struct root *root;
+	bool from_udev;		/* one of many runs, each for a device that most likely no rule is about */
 	bool to_kmsg;		/* else to standard error */
 	enum level loudest;	/* nothing less severe than this is told */
 	int console_level;	/* what the kernel's console hides is not below this */
@@ -23,7 +24,17 @@ struct report report_new(const struct root *root, enum level loudest, bool appli
 void report_say(const struct report *report, enum level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-enum result { RESULT_NONE, RESULT_CLAIMED, RESULT_KEPT, RESULT_REFUSED, RESULT_FAILED, RESULT_RELEASED, RESULT_UNFINISHED };
+enum result {
+	RESULT_NONE,
+	RESULT_CLAIMED,
+	RESULT_KEPT,
+	RESULT_REFUSED,
+	RESULT_FAILED,
+	RESULT_RELEASED,
+	RESULT_UNFINISHED,
+	RESULT_CREATED,		/* a PF has its VFs */
+	RESULT_WAITING,		/* a PF waits for its driver */
+};
 
 /* What became of one device in this run. */
 struct outcome {

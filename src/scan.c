@@ -145,6 +145,40 @@ void scan_driver(const struct root *root, struct device *d)
 		memcpy(d->driver, name, sizeof(name));
 }
 
+void scan_sriov(const struct root *root, struct device *d)
+{
+	int32_t total = read_number(root, d->addr, "sriov_totalvfs"), num = read_number(root, d->addr, "sriov_numvfs");
+
+	d->total_vfs = total > 0 ? total : 0;
+	d->num_vfs = num > 0 ? num : 0;
+	d->fenced = read_number(root, d->addr, "sriov_drivers_autoprobe") == 0;
+}
+
+void scan_in_use(const struct root *root, struct device *d)
+{
+	char path[PATH_SIZE];
+	struct text t = text_in(path, sizeof(path));
+
+	text_add(&t, "dev/vfio/%d", d->group);
+	if (str_same_name(str_of(d->driver), "pci-stub") || !d->driver[0])
+		d->in_use = false;
+	else if (d->group >= 0 && driver_is_vfio(d->driver))
+		d->in_use = sysfs_is_busy(root, path);
+	else
+		d->in_use = true;
+}
+
+int scan_modalias(const struct root *root, const struct device *d, char *buf, size_t size)
+{
+	char path[PATH_SIZE];
+	int n = sysfs_read(root, device_path(path, d->addr, "modalias"), buf, size);
+
+	if (n < 0)
+		return n;
+	buf[str_find(str_of(buf), '\n')] = '\0';
+	return 0;
+}
+
 static int scan_device(void *ctx, const char *name)
 {
 	struct scan *s = ctx;

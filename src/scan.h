@@ -25,6 +25,20 @@ bool scan_module_driver(const struct root *root, const char *module, char out[DR
 void scan_override(const struct root *root, struct device *d);
 void scan_driver(const struct root *root, struct device *d);
 
+/*
+ * Read what SR-IOV attributes a PF has; where it has none, its total_vfs is 0.
+ */
+void scan_sriov(const struct root *root, struct device *d);
+
+/*
+ * Whether a VF is in use: by a host driver, or by a guest, which has its VFIO
+ * group open (vfio_group_fops_open() lets only one in).
+ */
+void scan_in_use(const struct root *root, struct device *d);
+
+/* Read a device's modalias ("pci:v000010DEd..."). 0 or -errno. */
+int scan_modalias(const struct root *root, const struct device *d, char *buf, size_t size);
+
 /* Index of the device at the address, or -1. */
 int32_t device_find(const struct devices *devices, struct addr a);
 

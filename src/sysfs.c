@@ -188,6 +188,16 @@ int sysfs_may_write(const struct root *root, const char *path)
 	return faccessat(root->fd, path, W_OK, 0) == 0 ? 0 : -errno;
 }
 
+bool sysfs_is_busy(const struct root *root, const char *path)
+{
+	int fd = openat(root->fd, path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == EBUSY;
+	close(fd);
+	return false;
+}
+
 /* The directory, made where it is missing. No link is followed: /run belongs to root, but one planted earlier must not divert us. */
 static int open_dir(const struct root *root, const char *dir)
 {

@@ -163,34 +163,45 @@ void pool_close(struct pool *pool)
 	pool->n = 0;
 }
 
-int run_bounded(int (*run)(void *ctx), void *ctx, unsigned timeout_ms)
+int child_start(struct child *out, void (*run)(void *ctx, void *result), void *ctx, size_t size)
 {
-	struct pollfd end = { .events = POLLIN };
-	unsigned char status;
-	int result[2], r;
-	pid_t pid;
+	unsigned char result[RESULT_MAX];
+	int ends[2];
 
-	if (pipe(result) < 0)
+	if (pipe(ends) < 0)
 		return -errno;
-	pid = fork();
-	if (pid == 0) {
-		close(result[0]);
-		status = (unsigned char)run(ctx);
-		_exit(write(result[1], &status, 1) == 1 ? status : 255);
+	out->pid = fork();
+	if (out->pid == 0) {
+		close(ends[0]);
+		run(ctx, result);
+		_exit(write(ends[1], result, size) == (ssize_t)size ? 0 : 1);
 	}
-	r = pid < 0 ? -errno : 0;
-	close(result[1]);
-	end.fd = result[0];
-	while (r == 0) {
-		int n = poll(&end, 1, (int)timeout_ms);
+	close(ends[1]);
+	out->result = ends[0];
+	if (out->pid < 0) {
+		int r = -errno;
 
-		if (n == 0)
-			r = -ETIMEDOUT;
-		else if (n > 0)
-			r = read(result[0], &status, 1) == 1 ? status + 1 : -ECHILD;
-		else if (errno != EINTR)
-			r = -errno;
+		close(ends[0]);
+		return r;
 	}
-	close(result[0]);
-	return r > 0 ? r - 1 : r;
+	return 0;
+}
+
+int child_end(struct child *child, unsigned timeout_ms, void *result, size_t size)
+{
+	struct pollfd end = { .fd = child->result, .events = POLLIN };
+	uint64_t deadline_us = clock_us() + timeout_ms * 1000ull;
+	int n;
+
+	do {
+		uint64_t now = clock_us();
+
+		n = poll(&end, 1, now < deadline_us ? (int)((deadline_us - now + 999) / 1000) : 0);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0)
+		n = read(child->result, result, size) == (ssize_t)size ? 0 : -ECHILD;
+	else
+		n = -ETIMEDOUT;
+	close(child->result);
+	return n;
 }

@@ -45,11 +45,23 @@ bool pool_busy(const struct pool *pool);
 /* Wait for the next write to end. 0, -ETIMEDOUT after that many milliseconds, or -errno. */
 int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out);
 
+/* A child that runs one function, and the pipe on which it tells the result. */
+struct child {
+	pid_t pid;
+	int result;
+};
+
 /*
- * Run a function in a child, and give back what it returns (0 to 255). Where
- * it takes longer than that, the child is left to itself: -ETIMEDOUT. Where it
- * dies: -ECHILD. Other -errno: there is no child, and it has not been run.
+ * Have a child run a function, which fills in size bytes of result (at most
+ * RESULT_MAX). 0 or -errno.
  */
-int run_bounded(int (*run)(void *ctx), void *ctx, unsigned timeout_ms);
+enum { RESULT_MAX = 64 };
+int child_start(struct child *out, void (*run)(void *ctx, void *result), void *ctx, size_t size);
+
+/*
+ * Wait that many milliseconds for its result, and let go of it: a child that
+ * runs on does so by itself. 0, -ETIMEDOUT, or -ECHILD where it died.
+ */
+int child_end(struct child *child, unsigned timeout_ms, void *result, size_t size);
 
 #endif

@@ -48,8 +48,12 @@ static bool matches(const struct model_device *d, const char *driver)
 
 static void probe(struct model_device *d, const char *driver)
 {
-	if (d->driver[0] || !registered(driver) || !matches(d, driver))
+	if (d->gone || d->driver[0] || !registered(driver) || !matches(d, driver))
 		return;
+	/* pci_device_can_probe() */
+	if (d->vf && m->device[d->vf_of].fenced && !d->override[0])
+		return;
+	snprintf(m->probes + strlen(m->probes), MODEL_LOG - strlen(m->probes), "%s %s\n", d->addr, driver);
 	if (d->hangs)
 		hang();
 	if (d->deferrals > 0) {
@@ -101,7 +105,10 @@ int module_start(struct modprobe *out, const struct root *root, const char *name
 	if (m->modprobe_hangs)
 		hang();
 	for (int i = 0; i < MODEL_DRIVERS; i++)
-		if (strcmp(m->module[i], name) == 0) {
+		if (m->module[i][0] && strcmp(m->module[i], strncmp(name, "pci:", 4) == 0 ? name + 4 : name) == 0) {
+			if (registered(m->module[i]))
+				_exit(0);
+			name = m->module[i];
 			model_register(name);
 			_exit(0);
 		}
@@ -155,6 +162,17 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 	const char *rest;
 	const struct model_device *d = find(path, &rest);
 
+	if (d && strcmp(rest, "uevent") == 0 && m->reads_hang)
+		hang();
+	if (d && d->total_vfs && strcmp(rest, "sriov_totalvfs") == 0)
+		return snprintf(buf, size, "%d\n", d->total_vfs);
+	if (d && d->total_vfs && strcmp(rest, "sriov_numvfs") == 0)
+		return snprintf(buf, size, "%d\n", d->num_vfs);
+	if (d && d->total_vfs && strcmp(rest, "sriov_drivers_autoprobe") == 0)
+		return snprintf(buf, size, "%d\n", !d->fenced);
+	if (d && strcmp(rest, "modalias") == 0)
+		return snprintf(buf, size, "pci:%s\n", d->native);
+
 	(void)root;
 	if (strcmp(path, "proc/sys/kernel/printk") == 0)
 		return snprintf(buf, size, "7\t4\t1\t7\n");
@@ -168,10 +186,45 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len)
 {
 	(void)root;
-	if (strcmp(path, "run/preclaim/status") != 0 || !m->status[0])
+	if (strcmp(path, "etc/preclaim.conf") == 0)
+		*data = strdup(m->conf);
+	else if (strcmp(path, "proc/cmdline") == 0)
+		*data = strdup("");
+	else if (strcmp(path, "run/preclaim/status") == 0 && m->status[0])
+		*data = strdup(m->status);
+	else
 		return -ENOENT;
-	*data = strdup(m->status);
-	*len = strlen(m->status);
+	*len = strlen(*data);
+	return 0;
+}
+
+/* sriov_numvfs_store() */
+static int make_vfs(struct model_device *pf, int number)
+{
+	int made = pf->most_vfs && number > pf->most_vfs ? pf->most_vfs : number;
+
+	if (pf->vfs_hang)
+		hang();
+	if (pf->vfs_error)
+		return -pf->vfs_error;
+	if (number > pf->total_vfs)
+		return -ERANGE;
+	if (number == pf->num_vfs)
+		return 0;
+	if (!pf->driver[0])
+		return -ENOENT;
+	if (number && pf->num_vfs)
+		return -EBUSY;
+	for (int i = 0; i < pf->total_vfs; i++) {
+		struct model_device *vf = &pf[i + 1];
+
+		vf->gone = i >= made;
+		vf->driver[0] = vf->override[0] = '\0';
+		for (int k = 0; !vf->gone && k < MODEL_DRIVERS; k++)
+			if (m->driver[k][0])
+				probe(vf, m->driver[k]);
+	}
+	pf->num_vfs = made;
 	return 0;
 }
 
@@ -197,6 +250,12 @@ static int write_attribute(const char *path, const char *value)
 		strcpy(d->override, strcmp(value, "\n") == 0 ? "" : value);
 		return 0;
 	}
+	if (d->total_vfs && strcmp(rest, "sriov_drivers_autoprobe") == 0) {
+		d->fenced = strcmp(value, "0") == 0;
+		return 0;
+	}
+	if (d->total_vfs && strcmp(rest, "sriov_numvfs") == 0)
+		return make_vfs(d, atoi(value));
 	if (strcmp(rest, "driver/unbind") == 0 && d->driver[0]) {
 		if (d->hangs)
 			hang();
@@ -236,6 +295,10 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 	(void)root;
 	if (d && strcmp(rest, "driver") == 0 && d->driver[0])
 		return (size_t)snprintf(buf, size, "%s", d->driver) < size ? 0 : -ENAMETOOLONG;
+	if (d && d->vf && strcmp(rest, "physfn") == 0)
+		return (size_t)snprintf(buf, size, "%s", m->device[d->vf_of].addr) < size ? 0 : -ENAMETOOLONG;
+	if (d && strncmp(rest, "virtfn", 6) == 0 && atoi(rest + 6) < d->num_vfs)
+		return (size_t)snprintf(buf, size, "%s", d[atoi(rest + 6) + 1].addr) < size ? 0 : -ENAMETOOLONG;
 	if (d && strcmp(rest, "iommu_group") == 0 && d->group >= 0)
 		return (size_t)snprintf(buf, size, "%d", d->group) < size ? 0 : -ENAMETOOLONG;
 	return -ENOENT;
@@ -252,6 +315,13 @@ int sysfs_may_write(const struct root *root, const char *path)
 	(void)root;
 	(void)path;
 	return 0;
+}
+
+bool sysfs_is_busy(const struct root *root, const char *path)
+{
+	(void)root;
+	(void)path;
+	return false;
 }
 
 int sysfs_append(const struct root *root, const char *path, const char *record, size_t len)

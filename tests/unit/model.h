@@ -24,13 +24,22 @@ struct model_device {
 	int deferrals;			/* so many probes are deferred first */
 	bool hangs;			/* unbind and probe never end */
 	bool gone;
+	int total_vfs, num_vfs;		/* a PF; its VFs are the devices after it, gone until they are made */
+	int most_vfs;			/* its driver makes no more than these, 0: as many as asked */
+	int vfs_error;			/* errno of every write to sriov_numvfs */
+	bool vfs_hang;
+	bool fenced;			/* sriov_drivers_autoprobe is 0 */
+	int vf_of;			/* a VF: the number of its PF, and its own number from 1 */
+	int vf;
 };
 
 struct model {
 	struct model_device device[MODEL_DEVICES];
 	char driver[MODEL_DRIVERS][DRIVER_MAX];	/* registered */
 	char module[MODEL_DRIVERS][DRIVER_MAX];	/* can be loaded */
-	int host_probes;		/* how often a driver that isn't the override's was probed on a device with one */
+	char probes[MODEL_LOG];		/* "ADDRESS DRIVER" of every probe, a line each */
+	bool reads_hang;		/* uevent attributes cannot be read any more */
+	const char *conf;		/* /etc/preclaim.conf */
 	int operations;			/* writes so far */
 	int fail_at;			/* this write fails, counted from 1 */
 	int fail_error;			/* with this errno, or 0: it hangs */

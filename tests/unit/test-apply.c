@@ -8,17 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../src/apply.h"
-#include "../../src/clock.h"
-#include "../../src/match.h"
-#include "../../src/plan.h"
-#include "../../src/report.h"
-#include "../../src/rule.h"
-#include "../../src/scan.h"
+int preclaim_main(int argc, char **argv);
+#define main preclaim_main
+#include "../../src/preclaim.c"
+#undef main
+
 #include "model.h"
 #include "tap.h"
 
 #define NIC "PCI_CLASS=20000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=8086:A01F\n"
+#define PF "PCI_CLASS=20000\nPCI_ID=8086:10C9\nPCI_SUBSYS_ID=8086:A01F\n"
+#define VF "PCI_CLASS=20000\nPCI_ID=8086:10CA\nPCI_SUBSYS_ID=8086:A01F\n"
 #define DISK "PCI_CLASS=10802\nPCI_ID=144D:A808\nPCI_SUBSYS_ID=144D:A801\n"
 
 static struct model *m;
@@ -34,39 +34,21 @@ static void machine(void)
 	model_register("nvme");
 }
 
-/* One run of "preclaim apply" with these rules. */
-static struct tally apply(const char *text)
+/* What one run of "preclaim apply" with these rules says that it came to. */
+static struct tally apply_rules(const char *text)
 {
-	struct root root;
-	struct rules rules = rules_new();
-	struct devices devices;
-	struct drivers drivers;
-	struct match match;
-	struct plan plan;
-	struct report report;
-	struct outcome *outcome;
-	struct tally tally;
+	const struct options options = { .root = "/", .loudest = LEVEL_INFO };
+	struct tally t = { .failed = 99 };
+	const char *done, *next;
 
-	sysfs_open(&root, "/");
-	report = report_new(&root, LEVEL_INFO, true, false);
-	if (rules_add_file(&rules, "rules", str_of(text)) < 0 || scan_devices(&root, &report, &devices) < 0 ||
-	    scan_drivers(&root, &drivers) < 0 || match_build(&match, &rules, &devices) < 0)
-		abort();
-	for (size_t i = 0; i < devices.n; i++)
-		scan_override(&root, &devices.dev[i]);
-	if (plan_build(&plan, &rules, &devices, &match, &drivers, NULL) < 0)
-		abort();
-	outcome = calloc(devices.n + 1, sizeof(*outcome));
-	tally = apply_plan(&plan, &devices, &root, &report, clock_us() + rules.settings.timeout_ms * 1000ull, outcome);
-	if (report_status(&root, &plan, outcome) < 0)
-		abort();
-	free(outcome);
-	plan_free(&plan);
-	match_free(&match);
-	drivers_free(&drivers);
-	devices_free(&devices);
-	rules_free(&rules);
-	return tally;
+	m->conf = text;
+	start(&options, "apply");
+	done = strstr(m->log, "preclaim: done: ");
+	while (done && (next = strstr(done + 1, "preclaim: done: ")))
+		done = next;
+	if (done)
+		sscanf(done, "preclaim: done: %u claimed, %u VFs, %u refused, %u failed", &t.claimed, &t.vfs, &t.refused, &t.failed);
+	return t;
 }
 
 static bool driver_is(int device, const char *driver)
@@ -90,47 +72,47 @@ static void claims(void)
 	int operations;
 
 	machine();
-	t = apply("claim 01:00.0\n");
+	t = apply_rules("claim 01:00.0\n");
 	ok(t.claimed == 1 && t.failed == 0 && driver_is(0, "vfio-pci"), "a free device is claimed, its module loaded first");
 	model_register("e1000e");
 	ok(driver_is(0, "vfio-pci") && driver_is(1, "e1000e"), "the host's driver takes the twin only");
 	ok(logged("<6>preclaim: 0000:01:00.0 [8086:10d3]: claimed by vfio-pci, group 1\n"), "the claim is logged");
-	ok(strncmp(m->status, "0000:01:00.0 8086:10d3 claim claimed vfio-pci 1 rules:1 ", 56) == 0, "the status file has the claim");
+	ok(strncmp(m->status, "0000:01:00.0 8086:10d3 claim claimed vfio-pci 1 /etc/preclaim.conf:1 ", 68) == 0, "the status file has the claim");
 
 	operations = m->operations;
-	t = apply("claim 01:00.0\n");
+	t = apply_rules("claim 01:00.0\n");
 	ok(t.claimed == 1 && m->operations == operations, "a second run writes nothing");
 
 	machine();
-	t = apply("claim 03:00.0\n");
+	t = apply_rules("claim 03:00.0\n");
 	ok(t.claimed == 1 && driver_is(2, "vfio-pci") && logged("claimed by vfio-pci, taken from nvme, group 3"),
 	   "a device is taken from a built-in driver, and the log says from which");
 
 	machine();
 	model_register("e1000e");
 	model_register("vfio-pci");
-	t = apply("claim class=0200\n");
+	t = apply_rules("claim class=0200\n");
 	ok(t.claimed == 2 && driver_is(0, "vfio-pci") && driver_is(1, "vfio-pci"), "a built-in vfio-pci needs no module");
 
 	machine();
-	t = apply("claim 01:00.0 driver=none\nclaim 03:00.0 driver=none\n");
+	t = apply_rules("claim 01:00.0 driver=none\nclaim 03:00.0 driver=none\n");
 	ok(t.claimed == 2 && driver_is(0, "") && driver_is(2, "") && override_is(2, "none"), "driver=none leaves no driver");
 
 	machine();
 	m->device[0].deferrals = 2;
-	t = apply("claim 01:00.0\n");
+	t = apply_rules("claim 01:00.0\n");
 	ok(t.claimed == 1 && driver_is(0, "vfio-pci"), "a deferred probe is waited for");
 }
 
 static void names(void)
 {
 	machine();
-	ok(apply("claim 01:00.0 driver=vfio_pci\n").failed == 1 && override_is(0, "vfio_pci"),
+	ok(apply_rules("claim 01:00.0 driver=some_driver\n").failed == 1 && override_is(0, "some_driver"),
 	   "a driver that modprobe cannot load is not claimed for");
 	machine();
 	strcpy(m->module[1], "vfio_pci");
 	model_register("vfio-pci");
-	ok(apply("claim 01:00.0 driver=vfio_pci\n").claimed == 1 && override_is(0, "vfio-pci"),
+	ok(apply_rules("claim 01:00.0 driver=vfio_pci\n").claimed == 1 && override_is(0, "vfio-pci"),
 	   "- and _ are the same in a driver's name, and the override has the registered one");
 }
 
@@ -141,7 +123,7 @@ static void failures(void)
 
 	machine();
 	m->module[0][0] = '\0';
-	t = apply("claim 01:00.0\n");
+	t = apply_rules("claim 01:00.0\n");
 	ok(t.failed == 1 && driver_is(0, "") && override_is(0, "vfio-pci") &&
 	   logged("not claimed: there is no driver vfio-pci; held without a driver"), "without a module the device is held");
 	model_register("e1000e");
@@ -150,30 +132,130 @@ static void failures(void)
 	machine();
 	m->module[0][0] = '\0';
 	model_register("e1000e");
-	t = apply("on-failure release\nclaim 01:00.0\n");
+	t = apply_rules("on-failure release\nclaim 01:00.0\n");
 	ok(t.failed == 1 && driver_is(0, "e1000e") && override_is(0, "") && logged("; released to e1000e"),
 	   "with on-failure release the host gets it back");
 
 	machine();
 	m->device[0].group = -1;
 	start = clock_us();
-	t = apply("claim 01:00.0 02:00.0\n");
+	t = apply_rules("claim 01:00.0 02:00.0\n");
 	ok(t.failed == 1 && t.claimed == 1 && logged("the device has no IOMMU group") && clock_us() - start < 900000,
 	   "a device without a group fails at once, its neighbour is claimed");
 
 	machine();
 	m->device[0].hangs = true;
 	start = clock_us();
-	t = apply("timeout 1\nclaim 01:00.0 02:00.0 03:00.0\n");
+	t = apply_rules("timeout 1\nclaim 01:00.0 02:00.0 03:00.0\n");
 	ok(t.claimed == 2 && t.failed == 1 && driver_is(1, "vfio-pci") && driver_is(2, "vfio-pci") && clock_us() - start < 5000000,
 	   "a probe that hangs delays the run by its timeout only, and no other device");
 	ok(logged("0000:01:00.0 [8086:10d3]: not claimed yet: the write to drivers_probe has not ended"), "the hang is told");
 
 	machine();
 	m->modprobe_hangs = true;
-	t = apply("timeout 1\nclaim 01:00.0 03:00.0\n");
+	t = apply_rules("timeout 1\nclaim 01:00.0 03:00.0\n");
 	ok(t.failed == 2 && override_is(0, "vfio-pci") && override_is(2, "vfio-pci") && driver_is(2, ""),
 	   "where modprobe hangs the devices are out of the host's reach all the same");
+}
+
+/* A PF with four VFs, whose driver is there; igbvf would like the VFs, and is a module. */
+static void sriov_machine(void)
+{
+	static const char *const addr[] = { "0000:05:10.0", "0000:05:10.2", "0000:05:10.4", "0000:05:10.6" };
+
+	m = model_new();
+	m->device[0] = (struct model_device){ .addr = "0000:05:00.0", .uevent = PF, .group = 5, .native = "igb", .total_vfs = 4 };
+	for (int i = 0; i < 4; i++)
+		m->device[i + 1] = (struct model_device){ .addr = addr[i], .uevent = VF, .group = 10 + i, .native = "igbvf",
+							  .gone = true, .vf_of = 0, .vf = i + 1 };
+	strcpy(m->module[0], "vfio-pci");
+	strcpy(m->module[1], "igbvf");
+	model_register("igb");
+}
+
+static bool probed(const char *text)
+{
+	return strstr(m->probes, text) != NULL;
+}
+
+static void vfs(void)
+{
+	struct tally t;
+
+	sriov_machine();
+	model_register("igbvf");
+	t = apply_rules("vfs 05:00.0=3\n");
+	ok(t.vfs == 3 && t.claimed == 3 && t.failed == 0 && m->device[0].num_vfs == 3, "VFs are made and claimed");
+	ok(!probed("igbvf") && m->device[0].fenced && driver_is(3, "vfio-pci"), "the host's loaded driver never probes them");
+	ok(logged("0000:05:00.0 [8086:10c9]: 3 VFs created in "), "it is told how many were made, and in what time");
+	ok(strstr(m->status, "0000:05:00.0 8086:10c9 vfs created igb 5 /etc/preclaim.conf:1 ") != NULL, "the status file has the PF");
+	int operations = m->operations;
+	t = apply_rules("vfs 05:00.0=3\n");
+	ok(t.vfs == 3 && t.claimed == 3 && m->operations == operations, "a second run writes nothing");
+	t = apply_rules("vfs 05:00.0=max\n");
+	ok(t.vfs == 4 && t.claimed == 4 && !probed("igbvf"), "another number is made where no VF is in use");
+
+	sriov_machine();
+	t = apply_rules("vfs 05:00.0=9\n");
+	ok(t.vfs == 4 && logged("can have 4 VFs, not 9"), "a number above sriov_totalvfs is cut, with a warning");
+
+	sriov_machine();
+	t = apply_rules("vfs 05:00.0=4\nkeep vf2-3@05:00.0\n");
+	ok(t.claimed == 2 && driver_is(1, "vfio-pci") && driver_is(2, "vfio-pci") && driver_is(3, "igbvf") && driver_is(4, "igbvf"),
+	   "kept VFs end with the host's driver");
+	ok(!probed("05:10.0 igbvf") && !probed("05:10.2 igbvf") && m->device[0].fenced, "and the claimed ones were never probed by it");
+
+	sriov_machine();
+	m->device[0].driver[0] = '\0';
+	t = apply_rules("vfs 05:00.0=2\n");
+	ok(m->device[0].fenced && t.vfs == 0 && t.failed == 0 && logged("2 VFs are made when its driver is there"),
+	   "without its driver the PF is fenced, and the VFs are announced");
+	strcpy(m->device[0].driver, "igb");
+	ok(apply_rules("vfs 05:00.0=2\n").claimed == 2, "and a later run makes them");
+
+	sriov_machine();
+	m->device[0].num_vfs = 2;
+	m->device[1].gone = m->device[2].gone = false;
+	strcpy(m->device[1].driver, "igbvf");
+	t = apply_rules("vfs 05:00.0=4\n");
+	ok(m->device[0].num_vfs == 2 && logged("has 2 VFs, not 4, and they are in use: 0000:05:10.0 by igbvf"),
+	   "VFs in use are not remade, and their user is named");
+
+	sriov_machine();
+	apply_rules("claim vf0@05:00.0\n");
+	model_register("igbvf");
+	m->device[0].num_vfs = 2;
+	m->device[1].gone = m->device[2].gone = false;
+	t = apply_rules("claim vf0@05:00.0\n");
+	ok(t.claimed == 1 && !probed("05:10.0 igbvf") && driver_is(1, "vfio-pci") && driver_is(2, "igbvf"),
+	   "VFs made by another hand are claimed as ruled, the rest handed to the host");
+
+	sriov_machine();
+	m->device[0].most_vfs = 1;
+	t = apply_rules("vfs 05:00.0=3\n");
+	ok(t.failed == 1 && t.claimed == 1 && logged("igb made 1 VFs of 3"), "fewer VFs than asked for are noticed, and claimed");
+
+	sriov_machine();
+	m->device[0].vfs_error = ENOMEM;
+	ok(apply_rules("vfs 05:00.0=3\n").failed == 1 && logged("pci=realloc"), "too little room is explained");
+	sriov_machine();
+	m->device[0].vfs_error = ENOENT;
+	ok(apply_rules("vfs 05:00.0=3\n").failed == 1 && logged("this driver cannot make VFs"), "a driver without SR-IOV is explained");
+
+	sriov_machine();
+	m->device[0].vfs_hang = true;
+	m->device[5] = (struct model_device){ .addr = "0000:06:00.0", .uevent = NIC, .group = 6, .native = "e1000e" };
+	uint64_t begin = clock_us();
+	t = apply_rules("timeout 1\nvfs 05:00.0=3\nclaim 06:00.0\n");
+	ok(t.failed == 1 && t.claimed == 1 && driver_is(5, "vfio-pci") && logged("the write has not ended in time") &&
+	   clock_us() - begin < 3000000, "a write to sriov_numvfs that hangs does not hold up the boot");
+
+	machine();
+	m->reads_hang = true;
+	begin = clock_us();
+	m->conf = "timeout 1\nclaim 01:00.0\n";
+	ok(start(&(struct options){ .root = "/", .loudest = LEVEL_INFO }, "apply") == EXIT_SYSTEM && clock_us() - begin < 5000000 &&
+	   logged("something in /sys hangs"), "even a read that hangs does not");
 }
 
 /*
@@ -191,7 +273,7 @@ static void faults(bool built_in)
 	machine();
 	if (built_in)
 		model_register("vfio-pci");
-	apply(rules);
+	apply_rules(rules);
 	points = m->operations;
 	for (size_t e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
 		for (int n = 1; n <= points; n++, tried++) {
@@ -203,13 +285,13 @@ static void faults(bool built_in)
 				model_register("vfio-pci");
 			m->fail_at = n;
 			m->fail_error = errors[e];
-			t = apply(rules);
+			t = apply_rules(rules);
 			for (int i = 0; i < 3; i++)
 				claimed += driver_is(i, "vfio-pci");
 			ends &= t.claimed + t.failed == 3 && t.claimed == claimed && claimed >= 2;
 			explained &= t.failed == 0 || logged("not claimed");
 			m->fail_at = 0;
-			repaired &= apply(rules).claimed == 3;
+			repaired &= apply_rules(rules).claimed == 3;
 		}
 	}
 	ok(ends, "%s: whichever write fails, two of three devices are claimed and all are accounted for", kind);
@@ -223,6 +305,7 @@ int main(void)
 	claims();
 	names();
 	failures();
+	vfs();
 	faults(false);
 	faults(true);
 	return finish();

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Makes the VFs of one PF by its sriov_numvfs, reads back how many there are,
+ * and explains the kernel's errors (sriov_numvfs_store() and sriov_enable() in
+ * drivers/pci/iov.c). Claiming the VFs is another plan's business.
+ */
+#include "vfs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "describe.h"
+#include "scan.h"
+
+/* What to do about an error, or "" */
+static const char *remedy(const struct device *d, int error)
+{
+	switch (error) {
+	case -ENOENT:
+		if (strcmp(d->driver, "vfio-pci") == 0)
+			return "; vfio-pci makes VFs only with its option enable_sriov=1";
+		return "; this driver cannot make VFs, pci-pf-stub could";
+	case -ENOMEM:
+		return "; the firmware left too little address space or too few bus numbers for them: "
+		       "try pci=realloc, pci=assign-busses, or \"Above 4G decoding\" and SR-IOV in the firmware";
+	default:
+		return "";
+	}
+}
+
+/* Write a number; success is that it can be read back. 0 or -errno; -EAGAIN where another number is there. */
+static int set_number(const struct root *root, struct device *d, int32_t number)
+{
+	char path[PATH_SIZE], value[12];
+	struct text t = text_in(value, sizeof(value));
+	int r;
+
+	text_add(&t, "%d", number);
+	r = sysfs_write(root, device_path(path, d->addr, "sriov_numvfs"), value);
+	scan_sriov(root, d);
+	/* another run may have been quicker, with the same result */
+	if (d->num_vfs == number)
+		return 0;
+	return r < 0 ? r : -EAGAIN;
+}
+
+enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *root, const struct report *report, unsigned *vfs,
+		     uint64_t *us)
+{
+	struct device d = plan->devices->dev[pf];
+	int32_t wanted = plan->verdict[pf].vfs;
+	uint64_t start = clock_us();
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+	int r = 0;
+
+	describe_device(plan, pf, &t);
+	scan_driver(root, &d);
+	if (d.num_vfs > 0 && wanted > 0)
+		r = set_number(root, &d, 0);
+	if (r == 0)
+		r = set_number(root, &d, wanted);
+	*us = clock_us() - start;
+	*vfs = (unsigned)d.num_vfs;
+	if (r == 0) {
+		report_say(report, LEVEL_INFO, "%s: %d VFs created in %u ms", line, wanted, (unsigned)(*us / 1000));
+		return RESULT_CREATED;
+	}
+	if (!d.driver[0]) {
+		report_say(report, LEVEL_ERR, "%s: sriov_numvfs: no VFs without a driver on the PF", line);
+		return RESULT_FAILED;
+	}
+	if (r == -EAGAIN)
+		report_say(report, LEVEL_ERR, "%s: sriov_numvfs: %s made %d VFs of %d; the kernel's log may say why", line, d.driver,
+			   d.num_vfs, wanted);
+	else
+		report_say(report, LEVEL_ERR, "%s: sriov_numvfs: cannot write \"%d\": %s (%d)%s", line, wanted, strerror(-r), -r,
+			   remedy(&d, r));
+	return RESULT_FAILED;
+}
