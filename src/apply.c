@@ -28,6 +28,7 @@ enum { TASK_DIRECT = INT32_MAX, MODALIAS_MAX = 128 };
 
 /* How far a device is. */
 struct state {
+	bool touched;		/* the plan has a step for it */
 	bool busy;		/* a write for it is under way */
 	bool failed;
 	enum operation operation;	/* what failed, or is under way */
@@ -404,7 +405,8 @@ static void say_claimed(const struct apply *a, int32_t dev)
 		text_add(&t, ", taken from %s", a->state[dev].taken_from);
 	if (d->group >= 0)
 		text_add(&t, ", group %d", d->group);
-	report_say(a->report, LEVEL_INFO, "%s", line);
+	/* what an earlier run did, it has told */
+	report_say(a->report, a->state[dev].touched ? LEVEL_INFO : LEVEL_DEBUG, "%s", line);
 }
 
 static void error_text(struct text *t, int error)
@@ -616,6 +618,8 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 		goto out;
 	}
 	scan_drivers(root, &a.drivers);
+	for (size_t i = 0; i < plan->steps; i++)
+		a.state[plan->step[i].dev].touched = true;
 	say_notes(&a, false);
 	run_steps(&a);
 	settle(&a);

@@ -278,6 +278,16 @@ static void add_tally(struct tally *sum, const struct tally *t)
 	sum->failed += t->failed;
 }
 
+/*
+ * One run at a time looks and acts: udev starts them side by side, and each
+ * would do and tell what the other has just done. A run that hangs lets the
+ * others wait no longer than their own time limit. Without /run there is none.
+ */
+static int lock_run(const struct run *run)
+{
+	return sysfs_lock(&run->root, "run/preclaim", "lock");
+}
+
 /* What a child does for one PF. */
 struct making {
 	struct run *run;
@@ -295,6 +305,7 @@ static void make_vfs(void *ctx, void *result)
 	struct outcome *outcome, of_pf;
 	struct tally vfs;
 	int32_t at;
+	int lock;
 
 	*tally = (struct tally){ .failed = 1 };
 	of_pf.result = vfs_make(&run->plan, making->pf, &run->root, &run->report, &tally->vfs, &of_pf.us);
@@ -304,21 +315,23 @@ static void make_vfs(void *ctx, void *result)
 		run->deadline_us = clock_us() + timeout_ms * 1000ull;
 
 	drop_plan(run);
+	lock = lock_run(run);
 	run->asked = &pf;
 	run->n_asked = 1;
 	run->only_vfs = true;
 	outcome = make_plan(run) == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
-	if (!outcome) {
+	if (outcome) {
+		vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+		add_tally(tally, &vfs);
+		at = device_find(&run->devices, pf);
+		if (at >= 0)
+			outcome[at] = of_pf;
+		write_status(run, outcome);
+		free(outcome);
+	} else {
 		tally->failed++;
-		return;
 	}
-	vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
-	add_tally(tally, &vfs);
-	at = device_find(&run->devices, pf);
-	if (at >= 0)
-		outcome[at] = of_pf;
-	write_status(run, outcome);
-	free(outcome);
+	sysfs_unlock(lock);
 }
 
 /*
@@ -369,8 +382,10 @@ static int apply_all(struct run *run)
 {
 	struct outcome *outcome;
 	struct tally tally = { 0 };
+	int lock = lock_run(run);
 	int r = make_plan(run);
 
+	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
 	if (r == EXIT_HOLDS && run->plan.steps > 0) {
 		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
 		if (r < 0)
@@ -383,11 +398,14 @@ static int apply_all(struct run *run)
 	if (outcome) {
 		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		write_status(run, outcome);
+		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);
 		r = exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
 		free(outcome);
-	} else if (r == EXIT_HOLDS) {
-		r = system_error(run, "cannot carry the plan out", -ENOMEM);
+	} else {
+		sysfs_unlock(lock);
+		if (r == EXIT_HOLDS)
+			r = system_error(run, "cannot carry the plan out", -ENOMEM);
 	}
 	say_done(run, &tally);
 	return r;
@@ -425,7 +443,6 @@ static void wait_for_all(struct run *run)
 	if (events >= 0)
 		close(events);
 	run->report.loudest = loudest;
-	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
 }
 
 static void apply_in_child(void *ctx, void *result)
@@ -454,8 +471,8 @@ static int apply(struct run *run)
 	if (r == 0)
 		return status;
 	if (r == -ETIMEDOUT)
-		report_say(&run->report, LEVEL_ERR, "something in /sys hangs: not finished after %u s; it goes on by itself",
-			   (timeout_ms + GRACE_MS) / 1000);
+		report_say(&run->report, LEVEL_ERR, "not finished after %u s: something in /sys hangs, or another run does; "
+			   "this one goes on by itself", (timeout_ms + GRACE_MS) / 1000);
 	else
 		report_say(&run->report, LEVEL_ERR, "the run died before its end");
 	say_done(run, &none);

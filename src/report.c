@@ -20,7 +20,6 @@ static const char kmsg_path[] = "dev/kmsg";
 static const char run_dir[] = "run/preclaim";
 static const char status_name[] = "status";
 static const char status_path[] = "run/preclaim/status";
-static const char lock_name[] = "lock";
 
 enum { STATUS_LINE_MAX = 512 };
 
@@ -121,7 +120,7 @@ static bool has_new_line(struct str line, const struct plan *plan, const struct 
 	return i >= 0 && outcome[i].result != RESULT_NONE;
 }
 
-static int write_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
+int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
 {
 	char *old = NULL, *all;
 	size_t old_len = 0, size = 1;
@@ -152,17 +151,5 @@ static int write_status(const struct root *root, const struct plan *plan, const 
 	r = sysfs_replace(root, run_dir, status_name, all, t.len);
 	free(all);
 	free(old);
-	return r;
-}
-
-int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
-{
-	int lock = sysfs_lock(root, run_dir, lock_name);
-	int r;
-
-	if (lock < 0)
-		return lock;
-	r = write_status(root, plan, outcome);
-	close(lock);
 	return r;
 }

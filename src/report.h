@@ -44,7 +44,8 @@ struct outcome {
 
 /*
  * Bring /run/preclaim/status up to date: a line for each device with an
- * outcome, before them those of earlier runs for other devices. 0 or -errno.
+ * outcome, before them those of earlier runs for other devices. The caller
+ * holds the run's lock. 0 or -errno.
  */
 int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome);
 

@@ -244,3 +244,12 @@ int sysfs_lock(const struct root *root, const char *dir, const char *name)
 		close(fd);
 	return r < 0 ? r : fd;
 }
+
+void sysfs_unlock(int lock)
+{
+	if (lock < 0)
+		return;
+	/* said outright: a child that hangs may have the file open too */
+	flock(lock, LOCK_UN);
+	close(lock);
+}

@@ -58,9 +58,11 @@ int sysfs_append(const struct root *root, const char *path, const char *record, 
 int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len);
 
 /*
- * Hold the lock file dir/name (made where missing) against other runs. A file
- * descriptor to close when done, or -errno.
+ * Wait for the lock file dir/name (made where missing), and hold it against
+ * other runs until sysfs_unlock(). What that takes, or -errno, which it
+ * ignores.
  */
 int sysfs_lock(const struct root *root, const char *dir, const char *name);
+void sysfs_unlock(int lock);
 
 #endif

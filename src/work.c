@@ -15,6 +15,8 @@
 
 #include "clock.h"
 
+enum { FDS = 2 * WORKERS_MAX + 32 };	/* more than we ever have open */
+
 /* Smaller than PIPE_BUF, so that a pipe carries it whole or not at all. */
 struct request {
 	int32_t task;
@@ -34,9 +36,10 @@ static _Noreturn void work(const struct root *root, int requests, int answers)
 {
 	struct request q;
 
-	close(STDIN_FILENO);
-	close(STDOUT_FILENO);
-	close(STDERR_FILENO);
+	/* nor may the pipes of the others stay open when the parent closes them */
+	for (int fd = 0; fd < FDS; fd++)
+		if (fd != root->fd && fd != requests && fd != answers)
+			close(fd);
 	while (read(requests, &q, sizeof(q)) == (ssize_t)sizeof(q)) {
 		uint64_t start = clock_us();
 		struct answer a = { .task = q.task, .error = sysfs_write(root, q.path, q.value) };
@@ -62,16 +65,8 @@ static int start_worker(struct pool *pool, struct worker *w)
 		return r;
 	}
 	w->pid = fork();
-	if (w->pid == 0) {
-		/* what belongs to the others must close when the parent closes it */
-		for (size_t i = 0; i < pool->n; i++) {
-			close(pool->worker[i].requests);
-			close(pool->worker[i].answers);
-		}
-		close(requests[1]);
-		close(answers[0]);
+	if (w->pid == 0)
 		work(pool->root, requests[0], answers[1]);
-	}
 	close(requests[0]);
 	close(answers[1]);
 	if (w->pid < 0) {

@@ -1,0 +1,183 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The words that describe a machine, and its boot. To be sourced after lib.sh, with
+# $dir a folder for this boot. An address that is said here is the address in the guest:
+# the root port at 00:NN.0 leads to bus NN, as firmware numbers buses in that order.
+# shellcheck disable=SC2154 # top, images, dir are the sourcing script's
+
+rm -rf "$dir"
+mkdir -p "$dir"
+kernel=6.1 image='' iommu=intel cmdline='' seconds=120
+touch "$dir/devices" "$dir/bridges" "$dir/qemu-args"
+
+# kernel 6.1|6.1-cloud|6.12; image, where it is not that kernel's usual one
+kernel() { kernel=$1; }
+image() { image=$1; }
+
+# iommu intel|amd|none
+iommu() { iommu=$1; }
+
+# cmdline WORDS: added to the kernel command line
+cmdline() { cmdline="$cmdline $*"; }
+
+# device ADDRESS MODEL [QEMU-PROPERTY...]: on a root port of its own, or behind the
+# bridge that leads to its bus
+device() { echo "$@" >>"$dir/devices"; }
+
+# bridge ADDRESS MODEL BUS: a bridge or switch port that leads to bus BUS
+bridge() { echo "$@" >>"$dir/bridges"; }
+
+# qemu_arg WORD...: more options for QEMU, without blanks in them
+qemu_arg() { echo "$@" >>"$dir/qemu-args"; }
+
+# patience SECONDS: how long the guest may take
+patience() { seconds=$1; }
+
+# overlay PATH [MODE] <TEXT: puts a file into the image, over one that is there
+overlay() {
+	mkdir -p "$dir/overlay/$(dirname "$1")"
+	cat >"$dir/overlay/$1"
+	chmod "${2:-644}" "$dir/overlay/$1"
+}
+
+# conf TEXT: the rules in the image
+conf() { printf '%s\n' "$1" | overlay etc/preclaim.conf; }
+
+# guest <COMMANDS: to be run in the guest before the report
+guest() { overlay preclaim-test/guest; }
+
+# The same image, only that preclaim does nothing, whoever starts it.
+without_preclaim() {
+	printf '#!/bin/sh\nexit 0\n' | overlay usr/sbin/preclaim 755
+}
+
+# A case may define outside(): it runs on this side while the guest does, with these two.
+
+# await REGEX: until the guest's console shows it
+await() {
+	until grep -Eq "$1" "$dir/console"; do
+		kill -0 "$qemu_pid" 2>/dev/null || return 1
+		sleep 0.1
+	done
+}
+
+# qmp JSON: a command for QEMU; what it answers is in $dir/qmp.log
+qmp() { echo "$1" >"$dir/qmp.in"; }
+
+# --- from here on: how that becomes a QEMU ------------------------------------
+
+full_address() { case $1 in *:*:*) echo "$1" ;; *) echo "0000:$1" ;; esac; }
+
+# place ADDRESS: the QEMU properties that put a device there
+place() (
+	bus=${1%%:*} slot=${1#*:}
+	case $bus in 00) bus=pcie.0 ;; *) bus=bus$bus ;; esac
+	multi=
+	case $slot in
+	*.0) grep -q "^${1%.*}\.[1-7] " "$dir/devices" && multi=,multifunction=on ;;
+	esac
+	echo "bus=$bus,addr=0x$slot$multi"
+)
+
+# Root ports, bridges and devices as QEMU's options, one a line.
+device_args() (
+	last=0
+	while read -r address _; do
+		bus=$((0x${address%%:*}))
+		[ "$bus" -le "$last" ] || last=$bus
+	done <"$dir/devices"
+
+	bus=1
+	while [ "$bus" -le "$last" ]; do
+		number=$(printf %02x "$bus")
+		grep -q " $number\$" "$dir/bridges" ||
+			echo "-device pcie-root-port,id=bus$number,bus=pcie.0,addr=0x$number,chassis=$bus"
+		bus=$((bus + 1))
+	done
+
+	while read -r address model bus; do
+		echo "-device $model,id=bus$bus,$(place "$address")"
+	done <"$dir/bridges"
+
+	while read -r address model properties; do
+		id=$(echo "$address" | tr :. --)
+		set -- "$model" "id=dev-$id" "$(place "$address")"
+		case $model in
+		nvme | virtio-blk-pci)
+			case $properties in
+			*drive=* | *subsys=*) ;;
+			*)
+				echo "-blockdev null-co,node-name=disk-$id,size=67108864,read-zeroes=on"
+				set -- "$@" "drive=disk-$id"
+				;;
+			esac
+			[ "$model" != nvme ] || set -- "$@" "serial=$id"
+			;;
+		# No boot ROM: iPXE would take seconds.
+		e1000 | e1000e | igb | virtio-net-pci) set -- "$@" romfile= ;;
+		esac
+		# shellcheck disable=SC2086 # properties are words
+		set -- "$@" $properties
+		(IFS=, && echo "-device $*")
+	done <"$dir/devices"
+)
+
+# The kernel reports each PCI driver's probe that really runs (where the names are in
+# its structures depends on the version), and driver core's decisions besides.
+# shellcheck disable=SC2016 # $arg1 is for the kernel
+judge_parameters() {
+	case $kernel in
+	6.1 | 6.1-*) drv='+0(+16(+0($arg1)))' dev='+0(+208(+8($arg1)))' ;;
+	6.12) drv='+0(+0(+0($arg1)))' dev='+0(+200(+8($arg1)))' ;;
+	esac
+	echo "tp_printk kprobe_event=p:lp,local_pci_probe,drv=$drv:string,dev=$dev:string" \
+		"dyndbg=\"file drivers/base/dd.c +p\" log_buf_len=8M"
+}
+
+# boot: false if the guest did not end by itself in time. Leaves console and report.
+boot() {
+	image=${image:-$kernel}
+	"$top/test-qemu/image" "$image" || return
+	case $iommu in
+	intel) set -- -device intel-iommu,intremap=on,caching-mode=on ;;
+	# iommu=pt, or this QEMU's emulation breaks the guest's own DMA.
+	amd) set -- -device amd-iommu && cmdline=" iommu=pt$cmdline" ;;
+	none) set -- ;;
+	esac
+	# The IOMMU comes last: AMD's is a PCI function and takes the first free slot.
+	# shellcheck disable=SC2046,SC2086 # options without blanks in them
+	set -- -machine q35 -accel tcg -cpu qemu64 -smp 1 -m 1G \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-serial "file:$dir/console" -serial "file:$dir/report" \
+		-kernel "$images/$kernel.vmlinux" \
+		-initrd "$dir/initrd" \
+		-append "console=ttyS0 panic=-1 cryptomgr.notests $(judge_parameters)$cmdline" \
+		$(device_args) "$@" $(cat "$dir/qemu-args")
+
+	# A later archive's files replace an earlier one's.
+	cp "$images/$image.initrd" "$dir/initrd"
+	if [ -d "$dir/overlay" ]; then
+		truncate -s %4 "$dir/initrd"
+		(cd "$dir/overlay" && find . | cpio --quiet -R 0:0 -o -H newc) >>"$dir/initrd"
+	fi
+
+	: >"$dir/console"
+	if command -v outside >/dev/null; then
+		mkfifo "$dir/qmp.in" "$dir/qmp.out"
+		set -- "$@" -qmp "pipe:$dir/qmp"
+		cat "$dir/qmp.out" >"$dir/qmp.log" &
+	fi
+	echo "$@" >"$dir/command"
+	timeout --foreground "$seconds" "$top/test-qemu/qemu" "$@" \
+		</dev/null >"$dir/qemu.log" 2>&1 &
+	qemu_pid=$!
+	if command -v outside >/dev/null; then
+		qmp '{"execute": "qmp_capabilities"}'
+		outside || echo "outside: failed" >>"$dir/qemu.log"
+	fi
+	boot_status=0
+	wait "$qemu_pid" || boot_status=$?
+	rm -f "$dir/initrd"
+	return $boot_status
+}
