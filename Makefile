@@ -83,7 +83,7 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 install: build/preclaim ## install below DESTDIR, or here, and then renew the initramfs
 	install -D -m 755 build/preclaim $(DESTDIR)$(SBINDIR)/preclaim
 	install -d $(addprefix $(DESTDIR)$(INITRAMFSDIR)/,hooks scripts/init-top)
-	sed 's|/usr/sbin/preclaim check|$(SBINDIR)/preclaim check|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
+	sed 's|^program=.*|program=$(SBINDIR)/preclaim|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	chmod 755 $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	install -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
 	install -D -m 644 conf/65-preclaim.rules $(DESTDIR)$(UDEVDIR)/65-preclaim.rules

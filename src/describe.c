@@ -118,7 +118,7 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		text_add(t, "kept for the host");
 		break;
 	case NOTE_NO_VF:
-		text_add(t, "the PF has no VF of this number");
+		text_add(t, "the PF has no such VF now");
 		break;
 	case NOTE_NO_SRIOV:
 		text_add(t, "cannot have VFs: it has no SR-IOV capability, or the firmware or pci=nosriov keeps it off");

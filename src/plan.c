@@ -274,6 +274,8 @@ static void judge_rules(struct builder *b)
 				add_note(b, hit->bridges ? NOTE_ONLY_BRIDGES : NOTE_NO_DEVICE, level, -1, (int32_t)r, (int32_t)s);
 			else if (b->plan.devices->dev[hit->pf].num_vfs > 0)
 				add_note(b, NOTE_NO_VF, level, -1, (int32_t)r, (int32_t)s);
+			else if (b->plan.verdict[hit->pf].vfs <= 0)
+				add_note(b, NOTE_NO_VF, LEVEL_INFO, -1, (int32_t)r, (int32_t)s);
 		}
 	}
 }

@@ -247,7 +247,9 @@ static int exit_status(const struct run *run, bool holds)
 
 static void say_done(const struct run *run, const struct tally *tally)
 {
-	report_say(&run->report, LEVEL_INFO, "done: %u claimed, %u VFs, %u refused, %u failed in %u ms", tally->claimed, tally->vfs,
+	bool nothing = run->report.from_udev && tally->claimed + tally->vfs == 0;
+
+	report_say(&run->report, nothing ? LEVEL_DEBUG : LEVEL_INFO, "done: %u claimed, %u VFs, %u refused, %u failed in %u ms", tally->claimed, tally->vfs,
 		   tally->refused, tally->failed, (unsigned)((clock_us() - run->start_us) / 1000));
 }
 
@@ -383,15 +385,17 @@ static int apply_all(struct run *run)
 	struct outcome *outcome;
 	struct tally tally = { 0 };
 	int lock = lock_run(run);
-	int r = make_plan(run);
+	int r;
 
+	run->report.again = run->report.from_udev && run->n_asked > 0 && report_has_failed(&run->root, run->asked[0]);
+	r = make_plan(run);
 	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
 	if (r == EXIT_HOLDS && run->plan.steps > 0) {
 		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
 		if (r < 0)
 			r = system_error(run, "/sys: cannot write to it", r);
 	}
-	/* what holds already was told when it was done */
+	/* what holds already was told when it was done, and so was what cannot be done */
 	if (run->report.from_udev && run->plan.steps == 0)
 		run->report.loudest = LEVEL_WARNING;
 	outcome = r == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;

@@ -15,6 +15,7 @@
 
 #include "describe.h"
 #include "scan.h"
+#include "token.h"
 
 static const char kmsg_path[] = "dev/kmsg";
 static const char run_dir[] = "run/preclaim";
@@ -60,7 +61,7 @@ void report_say(const struct report *report, enum level level, const char *forma
 	va_list args;
 	bool logged;
 
-	if (level > report->loudest)
+	if (level > report->loudest || (report->again && level <= LEVEL_WARNING))
 		return;
 	text_add(&t, "<%d>", level);
 	start = t.len;
@@ -120,6 +121,32 @@ static bool has_new_line(struct str line, const struct plan *plan, const struct 
 	return i >= 0 && outcome[i].result != RESULT_NONE;
 }
 
+bool report_has_failed(const struct root *root, struct addr wanted)
+{
+	static const enum result failures[] = { RESULT_FAILED, RESULT_REFUSED, RESULT_RELEASED };
+	char *text;
+	size_t len;
+	struct str rest, line, word = { .len = 0 };
+	bool failed = false;
+
+	if (sysfs_read_all(root, status_path, &text, &len) < 0)
+		return false;
+	rest = (struct str){ .p = text, .len = len };
+	while (!failed && token_line(&rest, &line)) {
+		struct addr a;
+
+		if (!scan_addr(&line, &a) || addr_compare(a, wanted) != 0)
+			continue;
+		/* IDS ACTION RESULT */
+		for (int i = 0; i < 3 && token_word(&line, BLANKS, &word); i++)
+			;
+		for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+			failed |= str_is(word, result_name[failures[i]]);
+	}
+	free(text);
+	return failed;
+}
+
 int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
 {
 	char *old = NULL, *all;
@@ -138,13 +165,9 @@ int report_status(const struct root *root, const struct plan *plan, const struct
 		return -ENOMEM;
 	}
 	t = text_in(all, size);
-	for (struct str rest = { .p = old, .len = old_len }; rest.len > 0;) {
-		struct str line = { .p = rest.p, .len = str_find(rest, '\n') };
-
-		rest = str_skip(rest, line.len < rest.len ? line.len + 1 : line.len);
+	for (struct str line, rest = { .p = old, .len = old_len }; token_line(&rest, &line);)
 		if (!has_new_line(line, plan, outcome))
 			text_add(&t, "%.*s\n", (int)line.len, line.p);
-	}
 	for (size_t i = 0; i < plan->devices->n; i++)
 		if (outcome[i].result != RESULT_NONE)
 			status_line(plan, (int32_t)i, &outcome[i], &t);

@@ -9,6 +9,7 @@
 struct report {
 	const struct root *root;
 	bool from_udev;		/* one of many runs, each for a device that most likely no rule is about */
+	bool again;		/* what went wrong for this device has been told by an earlier run */
 	bool to_kmsg;		/* else to standard error */
 	enum level loudest;	/* nothing less severe than this is told */
 	int console_level;	/* what the kernel's console hides is not below this */
@@ -41,6 +42,9 @@ struct outcome {
 	enum result result;
 	uint64_t us;	/* spent in writes to the kernel for it */
 };
+
+/* Whether an earlier run told that it could not do what the rules want for this device. */
+bool report_has_failed(const struct root *root, struct addr a);
 
 /*
  * Bring /run/preclaim/status up to date: a line for each device with an

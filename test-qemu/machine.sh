@@ -47,6 +47,11 @@ conf() { printf '%s\n' "$1" | overlay etc/preclaim.conf; }
 # guest <COMMANDS: to be run in the guest before the report
 guest() { overlay preclaim-test/guest; }
 
+# An image without preclaim's udev rules.
+without_udev_rules() {
+	overlay usr/lib/udev/rules.d/65-preclaim.rules </dev/null
+}
+
 # The same image, only that preclaim does nothing, whoever starts it.
 without_preclaim() {
 	printf '#!/bin/sh\nexit 0\n' | overlay usr/sbin/preclaim 755
