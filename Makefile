@@ -67,6 +67,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev shellcheck perl git
 
 test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
+	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)test-qemu/setup
 	$(Q)$(MAKE) --no-print-directory run-tests
 
@@ -76,8 +77,8 @@ run-tests: $(BINARIES) $(UNIT_TESTS)
 
 demo: ## boot a machine without and with preclaim, and show what became of its devices
 	$(Q)tests/packages $(BUILD_PACKAGES)
-	$(Q)test-qemu/setup
 	$(Q)$(MAKE) --no-print-directory build/preclaim
+	$(Q)test-qemu/setup
 	$(Q)test-qemu/demo
 
 install: build/preclaim ## install below DESTDIR, or here, and then renew the initramfs
