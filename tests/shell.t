@@ -9,7 +9,7 @@ for script in $(git ls-files | while read -r file; do
 	head -n 2 "$file" | grep -qE '^#!/bin/sh|shellcheck shell=sh' && echo "$file"
 done); do
 	n=$((n + 1))
-	if shellcheck -x "$script" && dash -n "$script"; then
+	if shellcheck -x -P SCRIPTDIR "$script" && dash -n "$script"; then
 		echo "ok $n - $script is clean"
 	else
 		echo "not ok $n - $script is clean"
