@@ -123,6 +123,9 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 	case NOTE_NO_SRIOV:
 		text_add(t, "cannot have VFs: it has no SR-IOV capability, or the firmware or pci=nosriov keeps it off");
 		break;
+	case NOTE_NONE_SRIOV:
+		text_add(t, "no device that matches can have VFs");
+		break;
 	case NOTE_VFS_CUT:
 		text_add(t, "can have %d VFs, not %u", d->total_vfs, plan->rules->selector[note->selector].count);
 		break;

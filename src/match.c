@@ -27,7 +27,7 @@ static bool id_matches(uint32_t want, uint32_t is)
 	return want == ANY_ID || want == is;
 }
 
-static bool ids_match(const struct selector *s, const struct ids *is)
+bool match_ids(const struct selector *s, const struct ids *is)
 {
 	return id_matches(s->ids.vendor, is->vendor) && id_matches(s->ids.device, is->device) &&
 	       id_matches(s->ids.subvendor, is->subvendor) && id_matches(s->ids.subdevice, is->subdevice) &&
@@ -81,7 +81,7 @@ static bool selector_matches(const struct selector *s, struct hit *hit, const st
 	default:
 		if (s->has_place && !place_matches(&s->place, devices, i))
 			return false;
-		if (!ids_match(s, &d->ids)) {
+		if (!match_ids(s, &d->ids)) {
 			if (s->has_place && hit->mismatch < 0)
 				hit->mismatch = i;
 			return false;

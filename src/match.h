@@ -32,6 +32,9 @@ struct match {
 int match_build(struct match *out, const struct rules *rules, const struct devices *devices);
 void match_free(struct match *match);
 
+/* Whether a selector's ids and class fit, whatever its place. */
+bool match_ids(const struct selector *s, const struct ids *is);
+
 /* A PCI-to-PCI, CardBus or host bridge, by its class (<linux/pci_ids.h>, PCI_CLASS_BRIDGE_*). */
 bool device_is_bridge(const struct device *d);
 

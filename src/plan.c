@@ -87,7 +87,7 @@ static bool has_pf_driver(const struct plan *plan, int32_t pf)
 {
 	const struct verdict *v = &plan->verdict[pf];
 
-	return plan->devices->dev[pf].driver[0] || (v->action == ACTION_CLAIM && !driver_is_none(v->driver));
+	return v->action == ACTION_CLAIM ? !driver_is_none(v->driver) : plan->devices->dev[pf].driver[0] != '\0';
 }
 
 /* How many VFs a PF is to have, and what keeps it from having them now. */
@@ -134,8 +134,6 @@ static void judge_device(struct builder *b, int32_t i)
 	rule = &b->plan.rules->rule[c->rule];
 	if (rule->keyword == KEYWORD_KEEP) {
 		v->action = ACTION_KEEP;
-		if (c->beaten >= 0 && plan_wants(&b->plan, (size_t)i))
-			add_note(b, NOTE_KEPT, LEVEL_INFO, i, c->rule, c->selector);
 		return;
 	}
 	v->action = ACTION_CLAIM;
@@ -257,6 +255,48 @@ static void judge_mismatches(struct builder *b)
 				judge_mismatch(b, b->match->hit[s].mismatch, (int32_t)r, (int32_t)s);
 }
 
+/* A claim that a keep takes back is told; not for a VF that goes away anyway. */
+static void judge_kept(struct builder *b, int32_t i)
+{
+	const struct choice *c = &b->match->choice[i];
+
+	if (c->beaten >= 0 && plan_wants(&b->plan, (size_t)i))
+		add_note(b, NOTE_KEPT, LEVEL_INFO, i, c->rule, c->selector);
+}
+
+/* A vf@ selector that matches nothing: its PF has no VFs, or not so many, or does not have them yet. */
+static void judge_missing_vf(struct builder *b, enum level level, int32_t pf, int32_t rule, int32_t selector)
+{
+	const struct selector *s = &b->plan.rules->selector[selector];
+	const struct device *d = &b->plan.devices->dev[pf];
+	int32_t wanted = b->plan.verdict[pf].vfs;
+	bool others_make_them = d->num_vfs == 0 && wanted <= 0;
+	int32_t limit = others_make_them ? d->total_vfs : plan_changes_vfs(&b->plan, (size_t)pf) || d->num_vfs == 0 ? wanted : d->num_vfs;
+
+	if (level == LEVEL_INFO)
+		add_note(b, NOTE_NO_VF, level, -1, rule, selector);
+	else if (d->total_vfs == 0)
+		add_note(b, NOTE_NO_SRIOV, LEVEL_ERR, pf, rule, selector);
+	else if ((int32_t)s->vf_first >= limit)
+		add_note(b, NOTE_NO_VF, level, -1, rule, selector);
+	else if (others_make_them)
+		add_note(b, NOTE_NO_VF, LEVEL_INFO, -1, rule, selector);
+}
+
+/* Whether none of the devices that a vfs selector by ids or class matches can have VFs. */
+static bool lacks_sriov(const struct builder *b, int32_t rule, int32_t selector)
+{
+	const struct selector *s = &b->plan.rules->selector[selector];
+
+	if (b->plan.rules->rule[rule].keyword != KEYWORD_VFS || s->has_place || s->kind == SELECT_PLACE)
+		return false;
+	for (size_t i = 0; i < b->plan.devices->n; i++)
+		if (b->plan.devices->dev[i].total_vfs > 0 &&
+		    (b->match->choice[i].vfs_selector == selector || match_ids(s, &b->plan.devices->dev[i].ids)))
+			return false;
+	return true;
+}
+
 /* Selectors that do nothing: each is told, and for what claims it is more than information. */
 static void judge_rules(struct builder *b)
 {
@@ -268,14 +308,14 @@ static void judge_rules(struct builder *b)
 		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++) {
 			const struct hit *hit = &b->match->hit[s];
 
+			if (hit->devices > 0 && lacks_sriov(b, (int32_t)r, (int32_t)s))
+				add_note(b, NOTE_NONE_SRIOV, level, -1, (int32_t)r, (int32_t)s);
 			if (hit->devices > 0 || (hit->mismatch >= 0 && level != LEVEL_INFO))
 				continue;
-			if (hit->pf < 0)
+			if (hit->pf >= 0)
+				judge_missing_vf(b, level, hit->pf, (int32_t)r, (int32_t)s);
+			else
 				add_note(b, hit->bridges ? NOTE_ONLY_BRIDGES : NOTE_NO_DEVICE, level, -1, (int32_t)r, (int32_t)s);
-			else if (b->plan.devices->dev[hit->pf].num_vfs > 0)
-				add_note(b, NOTE_NO_VF, level, -1, (int32_t)r, (int32_t)s);
-			else if (b->plan.verdict[hit->pf].vfs <= 0)
-				add_note(b, NOTE_NO_VF, LEVEL_INFO, -1, (int32_t)r, (int32_t)s);
 		}
 	}
 }
@@ -418,6 +458,8 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 	}
 	for (size_t i = 0; i < n; i++)
 		judge_vfs(&b, (int32_t)i);
+	for (size_t i = 0; i < n; i++)
+		judge_kept(&b, (int32_t)i);
 	qsort(b.plan.by_group, n, sizeof(*b.plan.by_group), compare_members);
 	judge_groups(&b);
 	judge_mismatches(&b);

@@ -353,7 +353,7 @@ static bool parse_counted(struct parser *p, struct str word, struct selector *ou
 
 	while (equals > 0 && word.p[equals - 1] != '=')
 		equals--;
-	if (equals == 0 || equals == strlen("class="))
+	if (equals == 0 || str_is((struct str){ .p = word.p, .len = equals }, "class="))
 		return fault(p, word.p + word.len, word, "how many VFs is missing: SELECTOR=COUNT is wanted");
 	if (!parse_selector(p, (struct str){ .p = word.p, .len = equals - 1 }, out))
 		return false;

@@ -23,9 +23,9 @@ ok() {
 	status=$?
 	n=$((n + 1))
 	if [ "$status" = 0 ]; then
-		echo "ok $n - $root: $1"
+		echo "ok $n - $debian: $1"
 	else
-		echo "not ok $n - $root: $1"
+		echo "not ok $n - $debian: $1"
 		for file in out err; do
 			tail -n 20 "$dir/$file" | sed "s/^/# $file: /"
 		done
@@ -54,7 +54,7 @@ copy() {
 # begin ROOT [CLASSES]: a case, with its rules on standard input. It has no devices, no
 # /proc and no /sys, and takes into the image only what hooks ask for.
 begin() {
-	root=$1 dir=$roots/$1
+	debian=$1 dir=$roots/$1
 	rm -rf "$dir/etc/initramfs-tools" "$dir/etc/preclaim.d" "$dir/proc" "$dir/sys" \
 		"$dir/image" "$dir/unpacked" "$dir"/boot/initrd*
 	cp -r "$dir.initramfs-tools" "$dir/etc/initramfs-tools"
@@ -310,7 +310,7 @@ order() {
 	init_top_script no-program '' 644
 	# shellcheck disable=SC2046,SC2116 # with one blank between the names
 	make_image "$2" -v && is_before_udev &&
-		says out "$(echo preclaim: order of init-top: $(init_top_order))"
+		says out "preclaim: order of init-top:$(init_top_order | sed 's/  */ /g; s/ $//')"
 	ok 'the order that the hook computes is the one that mkinitramfs generates'
 
 	script=$dir/usr/share/initramfs-tools/scripts/init-top/preclaim
@@ -336,22 +336,29 @@ is_mended() {
 	esac
 }
 
-# with_tsort COMMAND: what tsort prints goes through it.
+# with_tsort: standard input is the script that stands in for tsort.
 with_tsort() {
 	[ -e "$dir/usr/bin/tsort.real" ] || mv "$dir/usr/bin/tsort" "$dir/usr/bin/tsort.real"
-	cat >"$dir/usr/bin/tsort" <<-END
-		#!/bin/sh
-		tsort.real | $1
-	END
+	cat >"$dir/usr/bin/tsort"
 	chmod 755 "$dir/usr/bin/tsort"
 }
 
 mended_order() {
 	begin "$1" </dev/null
-	with_tsort "sed '/^preclaim\$/d; \$a preclaim'"
+	with_tsort <<-'END'
+		#!/bin/sh
+		tsort.real | sed '/^preclaim$/d; $a preclaim'
+	END
 	make_image "$2" && is_silent && is_mended
 	ok 'where init-top would run udev first, the script of that name runs preclaim first'
-	with_tsort "sort -r | sed '/^udev\$/d; \$a udev'"
+	with_tsort <<-'END'
+		#!/bin/sh
+		list=$(tsort.real)
+		case $list in
+		*preclaim*) echo "$list" ;;
+		*) echo "$list" | sort -r ;;
+		esac
+	END
 	make_image "$2" && is_silent && is_mended
 	ok 'so it is where the order is right only by chance'
 	mv "$dir/usr/bin/tsort.real" "$dir/usr/bin/tsort"
@@ -426,15 +433,15 @@ without_vfio() {
 }
 
 # --- all of it ---------------------------------------------------------------
-for root in bookworm trixie; do copy "$root"; done
+for debian in bookworm trixie; do copy "$debian"; done
 for kernel in 6.1 6.12; do
-	root=$(kernel_root $kernel)
-	version=$(kernel_version $kernel) || die "the $root root has no kernel $kernel"
+	debian=$(kernel_root $kernel)
+	version=$(kernel_version $kernel) || die "the $debian root has no kernel $kernel"
 	for case in rules_and_program example_rules by_any_user with_another_prefix bad_rules \
 		unknown_driver unmatched_rule sriov udev_rules order mended_order; do
-		$case "$root" "$version"
+		$case "$debian" "$version"
 	done
-	with_modules_of_policy "$root" "$version" dep
+	with_modules_of_policy "$debian" "$version" dep
 done
 with_modules_of_policy bookworm "$(kernel_version 6.1)" most
 every_kernel "$(kernel_version 6.1)" "$(kernel_version 6.1-cloud)"
