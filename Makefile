@@ -32,7 +32,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test demo install uninstall clean size
+.PHONY: all help check test demo install uninstall clean
 
 all: build/preclaim ## the program
 

@@ -51,11 +51,12 @@ struct child {
 	int result;
 };
 
+enum { RESULT_MAX = 64 };
+
 /*
  * Have a child run a function, which fills in size bytes of result (at most
  * RESULT_MAX). 0 or -errno.
  */
-enum { RESULT_MAX = 64 };
 int child_start(struct child *out, void (*run)(void *ctx, void *result), void *ctx, size_t size);
 
 /*

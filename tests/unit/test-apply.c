@@ -8,11 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-int preclaim_main(int argc, char **argv);
-#define main preclaim_main
-#include "../../src/preclaim.c"
-#undef main
-
+#include "../../src/apply.h"
+#include "../../src/clock.h"
+#include "../../src/run.h"
 #include "model.h"
 #include "tap.h"
 
@@ -42,7 +40,7 @@ static struct tally apply_rules(const char *text)
 	const char *done, *next;
 
 	m->conf = text;
-	start(&options, "apply");
+	run_command(&options, true);
 	done = strstr(m->log, "preclaim: done: ");
 	while (done && (next = strstr(done + 1, "preclaim: done: ")))
 		done = next;
@@ -253,7 +251,7 @@ static void vfs(void)
 	m->reads_hang = true;
 	begin = clock_us();
 	m->conf = "timeout 1\nclaim 01:00.0\n";
-	ok(start(&(struct options){ .root = "/", .loudest = LEVEL_INFO }, "apply") == EXIT_SYSTEM && clock_us() - begin < 10000000 &&
+	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO }, true) == EXIT_SYSTEM && clock_us() - begin < 10000000 &&
 	   logged("something in /sys hangs"), "even a read that hangs does not");
 }
 

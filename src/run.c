@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One run through its stages: rules, scan, match, plan, apply, report. What
+ * each stage does stands in its own file; here is what they hand on, and what
+ * the run comes to when one of them fails or hangs.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alias.h"
+#include "apply.h"
+#include "clock.h"
+#include "config.h"
+#include "describe.h"
+#include "match.h"
+#include "plan.h"
+#include "report.h"
+#include "scan.h"
+#include "sysfs.h"
+#include "text.h"
+#include "uevent.h"
+#include "vfs.h"
+#include "work.h"
+
+/* How long after its own deadline a run is given up: it can only hang in a read or an open then. */
+enum { GRACE_MS = 2000 };
+
+/* One run from its rules to its exit status. */
+struct run {
+	const struct options *options;
+	struct root root;
+	struct report report;
+	struct config config;
+	struct devices devices;
+	struct drivers drivers;
+	struct match match;
+	struct plan plan;
+	struct addr *asked;	/* the devices that this run is about; none: all */
+	size_t n_asked;
+	bool only_vfs;		/* it is about their VFs, not themselves */
+	bool *only;		/* a flag for each device */
+	bool missing;		/* an address asked for is not there */
+	uint64_t start_us, deadline_us;
+};
+
+static void put(const char *text)
+{
+	fputs(text, stdout);
+}
+
+static void say_faults(const struct run *run)
+{
+	for (size_t i = 0; i < run->config.rules.faults; i++) {
+		const struct fault *f = &run->config.rules.fault[i];
+
+		if (f->line)
+			report_say(&run->report, LEVEL_ERR, "%s:%u:%u: %s", f->source, f->line, f->column, f->what);
+		else
+			report_say(&run->report, LEVEL_ERR, "%s:%u: %s", f->source, f->column, f->what);
+	}
+}
+
+static void say_notes(const struct run *run)
+{
+	for (size_t i = 0; i < run->plan.notes; i++) {
+		char line[RECORD_MAX];
+		struct text t = text_in(line, sizeof(line));
+
+		describe_note(&run->plan, &run->plan.note[i], &t);
+		report_say(&run->report, run->plan.note[i].level, "%s", line);
+	}
+}
+
+static int system_error(const struct run *run, const char *what, int error)
+{
+	report_say(&run->report, LEVEL_ERR, "%s: %s (%d)", what, strerror(-error), -error);
+	return EXIT_SYSTEM;
+}
+
+bool run_parse_address(const char *text, struct addr *out)
+{
+	char whole[ADDR_MAX + 8];
+	struct text t = text_in(whole, sizeof(whole));
+	struct str s = str_of(text);
+
+	if (scan_addr(&s, out))
+		return s.len == 0;
+	text_add(&t, "0000:%s", text);
+	s = str_of(whole);
+	return scan_addr(&s, out) && s.len == 0;
+}
+
+/*
+ * Flag the devices that are asked for. The VFs of a PF belong together: the
+ * fence that they share must not be lowered for one before the others are safe.
+ */
+static int choose_devices(struct run *run)
+{
+	run->only = calloc(run->devices.n + 1, sizeof(*run->only));
+	if (!run->only)
+		return -ENOMEM;
+	for (size_t i = 0; i < run->n_asked; i++) {
+		int32_t dev = device_find(&run->devices, run->asked[i]), pf;
+		char addr[ADDR_MAX];
+
+		if (dev < 0) {
+			/* udev tells of a device that may be gone by now */
+			report_say(&run->report, run->report.from_udev ? LEVEL_DEBUG : LEVEL_ERR, "%s: there is no such device",
+				   text_addr(addr, run->asked[i]));
+			run->missing = true;
+			continue;
+		}
+		pf = run->devices.dev[dev].pf >= 0 ? run->devices.dev[dev].pf : dev;
+		for (size_t k = 0; k < run->devices.n; k++)
+			run->only[k] |= run->devices.dev[k].pf == pf;
+		run->only[dev] = !run->only_vfs;
+	}
+	return 0;
+}
+
+/* What driver=auto means for each device that such a rule takes. */
+static void find_variants(struct run *run)
+{
+	char path[PATH_SIZE], release[64], modalias[128];
+	struct text t = text_in(path, sizeof(path));
+	char *aliases = NULL;
+	size_t len = 0;
+
+	if (sysfs_read(&run->root, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
+		return;
+	text_add(&t, "lib/modules/%.*s/modules.alias", (int)str_find(str_of(release), '\n'), release);
+	for (size_t i = 0; i < run->devices.n; i++) {
+		struct device *d = &run->devices.dev[i];
+		int32_t rule = run->match.choice[i].rule;
+
+		if (rule < 0 || !str_is(run->config.rules.rule[rule].driver, "auto"))
+			continue;
+		if (!aliases && sysfs_read_all(&run->root, path, &aliases, &len) < 0)
+			return;
+		if (scan_modalias(&run->root, d, modalias, sizeof(modalias)) == 0)
+			alias_variant((struct str){ .p = aliases, .len = len }, modalias, d->variant);
+	}
+	free(aliases);
+}
+
+/*
+ * What only some devices are asked for: driver_override where a rule takes the
+ * device, or where a free neighbour could spoil its group; SR-IOV of PFs that
+ * a rule gives VFs to, and whether those VFs are in use.
+ */
+static void read_details(struct run *run)
+{
+	for (size_t i = 0; i < run->devices.n; i++) {
+		struct device *d = &run->devices.dev[i];
+
+		if (run->match.choice[i].rule >= 0 || (!d->driver[0] && !device_is_bridge(d)))
+			scan_override(&run->root, d);
+		if (run->match.choice[i].fence)
+			scan_sriov(&run->root, d);
+		if (d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0)
+			scan_in_use(&run->root, d);
+	}
+	find_variants(run);
+}
+
+static void drop_plan(struct run *run)
+{
+	plan_free(&run->plan);
+	match_free(&run->match);
+	drivers_free(&run->drivers);
+	devices_free(&run->devices);
+	free(run->only);
+	run->plan = (struct plan){ .steps = 0 };
+	run->match = (struct match){ .hit = NULL };
+	run->drivers = (struct drivers){ .n = 0 };
+	run->devices = (struct devices){ .n = 0 };
+	run->only = NULL;
+}
+
+/* From the machine as it is to the plan. 0, or an exit status after telling why not. */
+static int make_plan(struct run *run)
+{
+	int r = scan_devices(&run->root, &run->report, &run->devices);
+
+	if (r < 0)
+		return system_error(run, "/sys/bus/pci/devices: cannot read it", r);
+	r = scan_drivers(&run->root, &run->drivers);
+	if (r < 0)
+		return system_error(run, "/sys/bus/pci/drivers: cannot read it", r);
+	if (run->n_asked > 0)
+		r = choose_devices(run);
+	if (r == 0)
+		r = match_build(&run->match, &run->config.rules, &run->devices);
+	if (r == 0) {
+		read_details(run);
+		r = plan_build(&run->plan, &run->config.rules, &run->devices, &run->match, &run->drivers, run->only);
+	}
+	return r < 0 ? system_error(run, "cannot make a plan", r) : EXIT_HOLDS;
+}
+
+static int exit_status(const struct run *run, bool holds)
+{
+	if (run->config.unreadable)
+		return EXIT_SYSTEM;
+	if (run->config.rules.faults > 0)
+		return EXIT_RULES;
+	return holds && !run->missing ? EXIT_HOLDS : EXIT_NOT_HELD;
+}
+
+static void say_done(const struct run *run, const struct tally *tally)
+{
+	bool nothing = run->report.from_udev && tally->claimed + tally->vfs == 0;
+
+	report_say(&run->report, nothing ? LEVEL_DEBUG : LEVEL_INFO, "done: %u claimed, %u VFs, %u refused, %u failed in %u ms", tally->claimed, tally->vfs,
+		   tally->refused, tally->failed, (unsigned)((clock_us() - run->start_us) / 1000));
+}
+
+static int print_plan(struct run *run)
+{
+	int r = make_plan(run);
+
+	if (r != EXIT_HOLDS)
+		return r;
+	describe_plan(&run->plan, put);
+	say_notes(run);
+	return exit_status(run, plan_holds(&run->plan));
+}
+
+static void write_status(const struct run *run, const struct outcome *outcome)
+{
+	int r = report_status(&run->root, &run->plan, outcome);
+
+	if (r < 0)
+		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", strerror(-r), -r);
+}
+
+static void add_tally(struct tally *sum, const struct tally *t)
+{
+	sum->claimed += t->claimed;
+	sum->vfs += t->vfs;
+	sum->refused += t->refused;
+	sum->failed += t->failed;
+}
+
+/*
+ * One run at a time looks and acts: udev starts them side by side, and each
+ * would do and tell what the other has just done. A run that hangs lets the
+ * others wait no longer than their own time limit. Without /run there is none.
+ */
+static int lock_run(const struct run *run)
+{
+	return sysfs_lock(&run->root, "run/preclaim", "lock");
+}
+
+/* What a child does for one PF. */
+struct making {
+	struct run *run;
+	int32_t pf;
+};
+
+/* Make the VFs of a PF, and then do what the rules say for them: a plan of their own. */
+static void make_vfs(void *ctx, void *result)
+{
+	const struct making *making = ctx;
+	struct run *run = making->run;
+	struct addr pf = run->devices.dev[making->pf].addr;
+	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
+	struct tally *tally = result;
+	struct outcome *outcome, of_pf;
+	struct tally vfs;
+	int32_t at;
+	int lock;
+
+	*tally = (struct tally){ .failed = 1 };
+	of_pf.result = vfs_make(&run->plan, making->pf, &run->root, &run->report, &tally->vfs, &of_pf.us);
+	tally->failed = of_pf.result != RESULT_CREATED;
+	/* nobody waits any more, but the VFs must be safe all the same */
+	if (clock_us() >= run->deadline_us)
+		run->deadline_us = clock_us() + timeout_ms * 1000ull;
+
+	drop_plan(run);
+	lock = lock_run(run);
+	run->asked = &pf;
+	run->n_asked = 1;
+	run->only_vfs = true;
+	outcome = make_plan(run) == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	if (outcome) {
+		vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+		add_tally(tally, &vfs);
+		at = device_find(&run->devices, pf);
+		if (at >= 0)
+			outcome[at] = of_pf;
+		write_status(run, outcome);
+		free(outcome);
+	} else {
+		tally->failed++;
+	}
+	sysfs_unlock(lock);
+}
+
+/*
+ * All PFs at once, each by a child: the kernel may serialise the writes to
+ * sriov_numvfs, but one that hangs keeps nobody else waiting.
+ */
+static void make_all_vfs(struct run *run, struct tally *tally)
+{
+	struct child *child = calloc(run->plan.steps + 1, sizeof(*child));
+	int32_t last = -1;
+
+	for (size_t i = 0; child && i < run->plan.steps; i++) {
+		const struct step *s = &run->plan.step[i];
+		struct making making = { .run = run, .pf = s->dev };
+
+		child[i].pid = -1;
+		if (s->operation != STEP_NUMVFS || s->dev == last)
+			continue;
+		last = s->dev;
+		if (child_start(&child[i], make_vfs, &making, sizeof(*tally)) < 0) {
+			system_error(run, "sriov_numvfs: cannot start a process for it", -errno);
+			tally->failed++;
+		}
+	}
+	for (size_t i = 0; child && i < run->plan.steps; i++) {
+		uint64_t now = clock_us();
+		struct tally vfs = { .failed = 1 };
+		char line[RECORD_MAX];
+		struct text t = text_in(line, sizeof(line));
+		int r;
+
+		if (child[i].pid <= 0)
+			continue;
+		r = child_end(&child[i], now < run->deadline_us ? (unsigned)((run->deadline_us - now) / 1000) : 0, &vfs, sizeof(vfs));
+		add_tally(tally, &vfs);
+		if (r == 0)
+			continue;
+		describe_device(&run->plan, run->plan.step[i].dev, &t);
+		report_say(&run->report, LEVEL_ERR, r == -ETIMEDOUT ?
+			   "%s: sriov_numvfs: the write has not ended in time; the boot goes on, its VFs are claimed when they come" :
+			   "%s: sriov_numvfs: the process for it died", line);
+	}
+	free(child);
+}
+
+/* Carry the plan out. This is run in a child of its own: see apply(). */
+static int apply_all(struct run *run)
+{
+	struct outcome *outcome;
+	struct tally tally = { 0 };
+	int lock = lock_run(run);
+	int r;
+
+	run->report.again = run->report.from_udev && run->n_asked > 0 && report_has_failed(&run->root, run->asked[0]);
+	r = make_plan(run);
+	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
+	if (r == EXIT_HOLDS && run->plan.steps > 0) {
+		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
+		if (r < 0)
+			r = system_error(run, "/sys: cannot write to it", r);
+	}
+	/* what holds already was told when it was done, and so was what cannot be done */
+	if (run->report.from_udev && run->plan.steps == 0)
+		run->report.loudest = LEVEL_WARNING;
+	outcome = r == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	if (outcome) {
+		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+		write_status(run, outcome);
+		sysfs_unlock(lock);
+		make_all_vfs(run, &tally);
+		r = exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
+		free(outcome);
+	} else {
+		sysfs_unlock(lock);
+		if (r == EXIT_HOLDS)
+			r = system_error(run, "cannot carry the plan out", -ENOMEM);
+	}
+	say_done(run, &tally);
+	return r;
+}
+
+/* Whether nothing is left to do or to wait for. */
+static bool is_complete(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->notes; i++)
+		if (plan->note[i].kind == NOTE_VFS_WAIT)
+			return false;
+	return plan->steps == 0 && plan_holds(plan);
+}
+
+/*
+ * Wait until all that the rules want is there. Others bring it: drivers that
+ * are being loaded, and the runs that udev starts.
+ */
+static void wait_for_all(struct run *run)
+{
+	enum level loudest = run->report.loudest;
+	int events = uevent_open();
+	bool complete = false;
+
+	run->report.loudest = LEVEL_ERR;
+	while (!complete && events >= 0) {
+		uint64_t now = clock_us();
+
+		complete = make_plan(run) != EXIT_HOLDS || is_complete(&run->plan);
+		drop_plan(run);
+		if (now >= run->deadline_us ||
+		    (!complete && uevent_wait(events, (unsigned)((run->deadline_us - now + 999) / 1000)) < 0))
+			break;
+	}
+	if (events >= 0)
+		close(events);
+	run->report.loudest = loudest;
+}
+
+static void apply_in_child(void *ctx, void *result)
+{
+	*(int *)result = apply_all(ctx);
+}
+
+/*
+ * Even a read can hang: on some kernels a device's uevent waits for a probe
+ * that is under way (uevent_show() in drivers/base/core.c). So the whole run
+ * is a child's, and the boot goes on without it if need be.
+ */
+static int apply(struct run *run)
+{
+	const struct tally none = { .failed = 1 };
+	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
+	struct child child;
+	int status, r;
+
+	run->deadline_us = run->start_us + timeout_ms * 1000ull;
+	if (run->options->wait)
+		wait_for_all(run);
+	if (child_start(&child, apply_in_child, run, sizeof(status)) < 0)
+		return apply_all(run);
+	r = child_end(&child, timeout_ms + GRACE_MS, &status, sizeof(status));
+	if (r == 0)
+		return status;
+	if (r == -ETIMEDOUT)
+		report_say(&run->report, LEVEL_ERR, "not finished after %u s: something in /sys hangs, or another run does; "
+			   "this one goes on by itself", (timeout_ms + GRACE_MS) / 1000);
+	else
+		report_say(&run->report, LEVEL_ERR, "the run died before its end");
+	say_done(run, &none);
+	return EXIT_SYSTEM;
+}
+
+/* check --image: what the hook puts into the image, and at build time only a warning for what is not there. */
+static int print_image(struct run *run)
+{
+	bool holds = true;
+
+	describe_rules(&run->config.rules, put);
+	if (sysfs_exists(&run->root, "sys/bus/pci/devices") && make_plan(run) == EXIT_HOLDS && run->devices.n > 0) {
+		say_notes(run);
+		holds = plan_holds(&run->plan);
+	}
+	return exit_status(run, holds);
+}
+
+static int perform(struct run *run, bool applies)
+{
+	int r;
+
+	/* udev starts us for every device, whether or not there is anything to do */
+	if (run->report.from_udev && (run->config.rules.n == 0 || run->config.rules.settings.off))
+		return EXIT_HOLDS;
+	if (run->config.rules.settings.off && !run->options->image) {
+		const struct tally none = { 0 };
+
+		report_say(&run->report, LEVEL_INFO, "off: preclaim.off is on the kernel command line");
+		if (applies && !run->options->dry_run)
+			say_done(run, &none);
+		return exit_status(run, true);
+	}
+	if (applies && !run->options->dry_run)
+		return apply(run);
+	r = run->options->image ? print_image(run) : print_plan(run);
+	if (fflush(stdout) != 0)
+		return system_error(run, "standard output: cannot write to it", -errno);
+	return r;
+}
+
+enum exit_status run_command(const struct options *options, bool applies)
+{
+	struct run run = { .options = options, .start_us = clock_us() };
+	int r = sysfs_open(&run.root, options->root);
+
+	run.report = report_new(&run.root, options->loudest, applies && !options->dry_run,
+				getenv("SEQNUM") != NULL);
+	if (r < 0)
+		return system_error(&run, options->root, r);
+	run.asked = calloc((size_t)options->addresses + 1, sizeof(*run.asked));
+	if (!run.asked)
+		return EXIT_SYSTEM;
+	for (int i = 0; i < options->addresses; i++)
+		run_parse_address(options->address[i], &run.asked[run.n_asked++]);
+	r = config_read(&run.config, &run.root, &run.report, options->config, options->cmdline);
+	if (r < 0) {
+		r = system_error(&run, "cannot read the rules", r);
+	} else {
+		/* those of the files and the command line were told when the boot began */
+		if (!run.report.from_udev)
+			say_faults(&run);
+		r = perform(&run, applies);
+	}
+	drop_plan(&run);
+	config_free(&run.config);
+	free(run.asked);
+	close(run.root.fd);
+	return r;
+}
