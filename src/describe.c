@@ -65,7 +65,7 @@ static void users_text(const struct plan *plan, int32_t pf, struct text *t)
 	for (size_t i = 0; i < plan->devices->n; i++) {
 		const struct device *d = &plan->devices->dev[i];
 
-		if (d->pf != pf || !d->in_use || n++ >= CONFLICTS_SHOWN)
+		if (d->pf != pf || !plan_vf_stays(plan, i) || n++ >= CONFLICTS_SHOWN)
 			continue;
 		text_add(t, "%s%s by %s", n > 1 ? ", " : "", text_addr(addr, d->addr),
 			 driver_is_vfio(d->driver) ? "a guest" : d->driver);
@@ -93,6 +93,9 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		break;
 	case NOTE_ONLY_BRIDGES:
 		text_add(t, "only bridges match, and they are never claimed by ids or class");
+		break;
+	case NOTE_ONLY_VFS:
+		text_add(t, "only VFs match, and a VF has none of its own");
 		break;
 	case NOTE_MISMATCH:
 		text_add(t, plan->verdict[note->dev].action == ACTION_REFUSE ? "refused: " : "rule refused: ");

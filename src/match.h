@@ -11,13 +11,14 @@ struct choice {
 	int32_t beaten;		/* a keep: the claim that it takes the device back from */
 	int32_t vfs_rule;	/* a PF: the last vfs rule that matches it, */
 	int32_t vfs_selector;	/* and its selector */
-	bool fence;		/* a PF: some rule claims VFs of it */
+	bool fence;		/* a PF: a rule gives it VFs, or would claim a VF that it can have */
 };
 
 /* What became of a selector; -1 is none. */
 struct hit {
 	uint32_t devices;	/* how many it matched */
 	uint32_t bridges;	/* how many bridges it matched only by ids or class, which doesn't count */
+	uint32_t vfs;		/* a vfs rule's: how many VFs it matched, which have none of their own */
 	int32_t pf;		/* vf@: the PF at the place */
 	int32_t mismatch;	/* the first device at its place with other ids than asserted */
 	int32_t group[8];	/* group@: the IOMMU groups of what is at the place, of a slot up to eight */

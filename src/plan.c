@@ -2,7 +2,8 @@
 /*
  * The plan: from the rule chosen for each device to the verdict on it, and
  * from the verdicts and the state found by the scan to the ordered steps that
- * are still needed. Done twice, the second plan is empty. No system call.
+ * are still needed. Done twice, the second plan is empty, but for VFs that the
+ * host has no driver for. No system call.
  */
 #include "plan.h"
 
@@ -73,13 +74,11 @@ static void set_driver(const struct builder *b, struct verdict *v, struct str na
 		text_add(&t, "%.*s", (int)name.len, name.p);
 }
 
-/* Whether a PF's VFs stand in the way of another number of them. */
-static bool vfs_in_use(const struct plan *plan, int32_t pf)
+bool plan_vf_stays(const struct plan *plan, size_t i)
 {
-	for (size_t i = 0; i < plan->devices->n; i++)
-		if (plan->devices->dev[i].pf == pf && plan->devices->dev[i].in_use)
-			return true;
-	return false;
+	const struct device *d = &plan->devices->dev[i];
+
+	return d->in_use && (plan->verdict[i].action != ACTION_CLAIM || driver_is_vfio(d->driver));
 }
 
 /* Whether a PF has the driver that sriov_numvfs needs, or is getting one by this plan. */
@@ -115,7 +114,7 @@ static void judge_vfs(struct builder *b, int32_t i)
 		return;
 	if (!has_pf_driver(&b->plan, i))
 		add_note(b, NOTE_VFS_WAIT, LEVEL_INFO, i, v->vfs_rule, v->vfs_selector);
-	else if (vfs_in_use(&b->plan, i))
+	else if (v->vfs_stay)
 		add_note(b, NOTE_VFS_IN_USE, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
 }
 
@@ -174,14 +173,17 @@ static bool group_conflicts(const struct plan *plan, size_t first, size_t last)
 	return false;
 }
 
-/* Claim what else is in the group of a claimed device; what a rule keeps stays with the host. */
+/*
+ * Claim what else is in the group of a claimed device. What a rule keeps stays
+ * with the host, and so does a PF that needs its driver for its VFs.
+ */
 static void claim_group(struct builder *b, size_t first, size_t last, const struct verdict *owner)
 {
 	for (size_t k = first; k < last; k++) {
 		int32_t i = b->plan.by_group[k].dev;
 		struct verdict *v = &b->plan.verdict[i];
 
-		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP)
+		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP || v->vfs > 0)
 			continue;
 		v->action = ACTION_CLAIM;
 		v->rule = owner->rule;
@@ -315,7 +317,8 @@ static void judge_rules(struct builder *b)
 			if (hit->pf >= 0)
 				judge_missing_vf(b, level, hit->pf, (int32_t)r, (int32_t)s);
 			else
-				add_note(b, hit->bridges ? NOTE_ONLY_BRIDGES : NOTE_NO_DEVICE, level, -1, (int32_t)r, (int32_t)s);
+				add_note(b, hit->bridges ? NOTE_ONLY_BRIDGES : hit->vfs ? NOTE_ONLY_VFS : NOTE_NO_DEVICE,
+					 level, -1, (int32_t)r, (int32_t)s);
 		}
 	}
 }
@@ -362,7 +365,7 @@ bool plan_changes_vfs(const struct plan *plan, size_t i)
 	const struct verdict *v = &plan->verdict[i];
 
 	return plan_wants(plan, i) && v->vfs >= 0 && plan->devices->dev[i].num_vfs != v->vfs &&
-	       has_pf_driver(plan, (int32_t)i) && !vfs_in_use(plan, (int32_t)i);
+	       has_pf_driver(plan, (int32_t)i) && !v->vfs_stay;
 }
 
 /* A VF behind a fence of ours that is left to the host, which cannot have it without help. */
@@ -456,6 +459,9 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 		b.plan.by_group[i] = (struct member){ devices->dev[i].group, (int32_t)i };
 		judge_device(&b, (int32_t)i);
 	}
+	for (size_t i = 0; i < n; i++)
+		if (devices->dev[i].pf >= 0 && plan_vf_stays(&b.plan, i))
+			b.plan.verdict[devices->dev[i].pf].vfs_stay = true;
 	for (size_t i = 0; i < n; i++)
 		judge_vfs(&b, (int32_t)i);
 	for (size_t i = 0; i < n; i++)

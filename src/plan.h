@@ -15,6 +15,7 @@ struct verdict {
 	bool fence;		/* a PF: no driver may be probed on VFs that have no override yet */
 	int32_t vfs;		/* a PF: how many VFs it is to have, -1 where no rule says */
 	int32_t vfs_rule, vfs_selector;
+	bool vfs_stay;		/* a PF: it has VFs in use that no claim takes away */
 	char driver[DRIVER_MAX];	/* of a claim, in sysfs' spelling where the driver is registered */
 };
 
@@ -39,6 +40,7 @@ struct step {
 enum note_kind {
 	NOTE_NO_DEVICE,
 	NOTE_ONLY_BRIDGES,
+	NOTE_ONLY_VFS,
 	NOTE_MISMATCH,
 	NOTE_BRIDGE,
 	NOTE_GROUP_SHARED,
@@ -107,7 +109,13 @@ bool plan_wants(const struct plan *plan, size_t dev);
  */
 bool plan_conflicts(const struct plan *plan, int32_t dev);
 
-/* Whether the number of a PF's VFs is to be changed, and can be: it has a driver, and no VF is in use. */
+/*
+ * Whether a VF is in use and stays so: by a guest, or by a host driver that no
+ * claim takes it from. As long as it does, its PF can have no other number of VFs.
+ */
+bool plan_vf_stays(const struct plan *plan, size_t vf);
+
+/* Whether the number of a PF's VFs is to be changed, and can be: it has a driver, and no VF stays in use. */
 bool plan_changes_vfs(const struct plan *plan, size_t pf);
 
 /* Whether all that the rules declare can hold: no refusal, no rule without a device, no missing IOMMU. */

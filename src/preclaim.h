@@ -47,8 +47,10 @@ struct device {
 	int32_t pf;		/* a VF: index of its PF; else -1 */
 	int32_t vf_index;	/* a VF: its number below the PF */
 	int32_t group;		/* IOMMU group, -1 without one */
-	int32_t total_vfs;	/* sriov_totalvfs, 0 without SR-IOV; this and the next two are read where a rule asks */
+	int32_t total_vfs;	/* sriov_totalvfs, 0 without SR-IOV */
 	int32_t num_vfs;	/* sriov_numvfs */
+	int32_t vf_device;	/* a PF: the device id that its VFs have, -1 where it is not known, */
+	int32_t vf_offset, vf_stride;	/* and where they will be, counted from the PF; -1 where it is not known */
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */
 	bool in_use;		/* a VF: a host driver has it, or a guest */
 	char driver[DRIVER_MAX];	/* "" without one */

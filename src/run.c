@@ -130,18 +130,25 @@ static void find_variants(struct run *run)
 	struct text t = text_in(path, sizeof(path));
 	char *aliases = NULL;
 	size_t len = 0;
+	int r = sysfs_read(&run->root, "proc/sys/kernel/osrelease", release, sizeof(release));
 
-	if (sysfs_read(&run->root, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
-		return;
-	text_add(&t, "lib/modules/%.*s/modules.alias", (int)str_find(str_of(release), '\n'), release);
+	if (r < 0)
+		text_add(&t, "proc/sys/kernel/osrelease");
+	else
+		text_add(&t, "lib/modules/%.*s/modules.alias", (int)str_find(str_of(release), '\n'), release);
 	for (size_t i = 0; i < run->devices.n; i++) {
 		struct device *d = &run->devices.dev[i];
 		int32_t rule = run->match.choice[i].rule;
 
-		if (rule < 0 || !str_is(run->config.rules.rule[rule].driver, "auto"))
+		if (rule < 0 || !str_is(run->config.rules.rule[rule].driver, "auto") || (run->only && !run->only[i]))
 			continue;
-		if (!aliases && sysfs_read_all(&run->root, path, &aliases, &len) < 0)
+		if (r >= 0 && !aliases)
+			r = sysfs_read_all(&run->root, path, &aliases, &len);
+		if (r < 0) {
+			report_say(&run->report, LEVEL_WARNING, "/%s: cannot read it: %s (%d); driver=auto means vfio-pci", path,
+				   strerror(-r), -r);
 			return;
+		}
 		if (scan_modalias(&run->root, d, modalias, sizeof(modalias)) == 0)
 			alias_variant((struct str){ .p = aliases, .len = len }, modalias, d->variant);
 	}
@@ -150,8 +157,8 @@ static void find_variants(struct run *run)
 
 /*
  * What only some devices are asked for: driver_override where a rule takes the
- * device, or where a free neighbour could spoil its group; SR-IOV of PFs that
- * a rule gives VFs to, and whether those VFs are in use.
+ * device, or where a free neighbour could spoil its group; and whether the VFs
+ * of PFs that a rule gives VFs to are in use.
  */
 static void read_details(struct run *run)
 {
@@ -160,8 +167,6 @@ static void read_details(struct run *run)
 
 		if (run->match.choice[i].rule >= 0 || (!d->driver[0] && !device_is_bridge(d)))
 			scan_override(&run->root, d);
-		if (run->match.choice[i].fence)
-			scan_sriov(&run->root, d);
 		if (d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0)
 			scan_in_use(&run->root, d);
 	}
@@ -382,13 +387,16 @@ static int apply_all(struct run *run)
 	return r;
 }
 
-/* Whether nothing is left to do or to wait for. */
+/* Whether nothing is left to do or to wait for. That the host has a driver for the VFs which it gets is not our wish. */
 static bool is_complete(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->notes; i++)
 		if (plan->note[i].kind == NOTE_VFS_WAIT)
 			return false;
-	return plan->steps == 0 && plan_holds(plan);
+	for (size_t i = 0; i < plan->steps; i++)
+		if (plan->step[i].operation != STEP_HAND)
+			return false;
+	return plan_holds(plan);
 }
 
 /*

@@ -110,7 +110,8 @@ static void parse_above(struct str link, struct addr own, struct addr *above)
 	parse_addr(before, above);
 }
 
-static int32_t read_number(const struct root *root, struct addr a, const char *name)
+/* The number in an attribute, -1 where there is none. */
+static int32_t read_number(const struct root *root, struct addr a, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
 {
 	char path[PATH_SIZE], value[32];
 	struct str s;
@@ -119,7 +120,7 @@ static int32_t read_number(const struct root *root, struct addr a, const char *n
 	if (sysfs_read(root, device_path(path, a, name), value, sizeof(value)) < 0)
 		return -1;
 	s = str_of(value);
-	return scan_decimal(&s, &n) > 0 && n <= INT32_MAX ? (int32_t)n : -1;
+	return scan(&s, &n) > 0 && n <= INT32_MAX ? (int32_t)n : -1;
 }
 
 void scan_override(const struct root *root, struct device *d)
@@ -147,11 +148,18 @@ void scan_driver(const struct root *root, struct device *d)
 
 void scan_sriov(const struct root *root, struct device *d)
 {
-	int32_t total = read_number(root, d->addr, "sriov_totalvfs"), num = read_number(root, d->addr, "sriov_numvfs");
+	int32_t total = read_number(root, d->addr, "sriov_totalvfs", scan_decimal), num;
 
-	d->total_vfs = total > 0 ? total : 0;
+	d->total_vfs = d->num_vfs = 0;
+	if (total <= 0)
+		return;
+	num = read_number(root, d->addr, "sriov_numvfs", scan_decimal);
+	d->total_vfs = total;
 	d->num_vfs = num > 0 ? num : 0;
-	d->fenced = read_number(root, d->addr, "sriov_drivers_autoprobe") == 0;
+	d->fenced = read_number(root, d->addr, "sriov_drivers_autoprobe", scan_decimal) == 0;
+	d->vf_device = read_number(root, d->addr, "sriov_vf_device", scan_hex);
+	d->vf_offset = read_number(root, d->addr, "sriov_offset", scan_decimal);
+	d->vf_stride = read_number(root, d->addr, "sriov_stride", scan_decimal);
 }
 
 void scan_in_use(const struct root *root, struct device *d)
@@ -209,6 +217,7 @@ static int scan_device(void *ctx, const char *name)
 		if (scan_decimal(&number, &value) > 0 && number.len == 0 && value <= INT32_MAX)
 			d.group = (int32_t)value;
 	}
+	scan_sriov(s->root, &d);
 	if (s->devices.n == s->room) {
 		size_t room = s->room ? 2 * s->room : 64;
 		struct device *dev = realloc(s->devices.dev, room * sizeof(*dev));
@@ -239,17 +248,10 @@ static void scan_relations(const struct root *root, struct devices *devices)
 		}
 		if (sysfs_link(root, device_path(path, d->addr, "physfn"), name, sizeof(name)) == 0 && parse_addr(str_of(name), &pf))
 			d->pf = device_find(devices, pf);
-		if (d->pf >= 0)
-			devices->dev[d->pf].num_vfs = -1;
 	}
 	for (size_t i = 0; i < devices->n; i++) {
-		struct device *d = &devices->dev[i];
+		const struct device *d = &devices->dev[i];
 
-		if (d->num_vfs != -1)
-			continue;
-		d->num_vfs = read_number(root, d->addr, "sriov_numvfs");
-		if (d->num_vfs < 0)
-			d->num_vfs = 0;
 		for (int32_t n = 0; n < d->num_vfs; n++) {
 			char path[PATH_SIZE], attribute[24], name[ADDR_MAX];
 			struct text t = text_in(attribute, sizeof(attribute));

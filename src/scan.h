@@ -25,9 +25,7 @@ bool scan_module_driver(const struct root *root, const char *module, char out[DR
 void scan_override(const struct root *root, struct device *d);
 void scan_driver(const struct root *root, struct device *d);
 
-/*
- * Read what SR-IOV attributes a PF has; where it has none, its total_vfs is 0.
- */
+/* Read the SR-IOV attributes of a PF (Documentation/ABI/testing/sysfs-bus-pci); where there are none, total_vfs is 0. */
 void scan_sriov(const struct root *root, struct device *d);
 
 /*

@@ -214,9 +214,11 @@ static void vfs(void)
 	m->device[0].num_vfs = 2;
 	m->device[1].gone = m->device[2].gone = false;
 	strcpy(m->device[1].driver, "igbvf");
-	t = apply_rules("vfs 05:00.0=4\n");
-	ok(m->device[0].num_vfs == 2 && logged("has 2 VFs, not 4, and they are in use: 0000:05:10.0 by igbvf"),
+	t = apply_rules("vfs 05:00.0=4\nkeep vf0@05:00.0\n");
+	ok(m->device[0].num_vfs == 2 && driver_is(1, "igbvf") && logged("has 2 VFs, not 4, and they are in use: 0000:05:10.0 by igbvf"),
 	   "VFs in use are not remade, and their user is named");
+	t = apply_rules("vfs 05:00.0=4\n");
+	ok(t.failed == 0 && t.vfs == 4 && t.claimed == 4, "VFs that the rules claim from their driver anyway are remade");
 
 	sriov_machine();
 	apply_rules("claim vf0@05:00.0\n");
