@@ -275,10 +275,8 @@ static void judge_missing_vf(struct builder *b, enum level level, int32_t pf, in
 	bool others_make_them = d->num_vfs == 0 && wanted <= 0;
 	int32_t limit = others_make_them ? d->total_vfs : plan_changes_vfs(&b->plan, (size_t)pf) || d->num_vfs == 0 ? wanted : d->num_vfs;
 
-	if (level == LEVEL_INFO)
-		add_note(b, NOTE_NO_VF, level, -1, rule, selector);
-	else if (d->total_vfs == 0)
-		add_note(b, NOTE_NO_SRIOV, LEVEL_ERR, pf, rule, selector);
+	if (d->total_vfs == 0)
+		add_note(b, NOTE_NO_SRIOV, level == LEVEL_INFO ? level : LEVEL_ERR, pf, rule, selector);
 	else if ((int32_t)s->vf_first >= limit)
 		add_note(b, NOTE_NO_VF, level, -1, rule, selector);
 	else if (others_make_them)

@@ -294,6 +294,9 @@ static void make_vfs(void *ctx, void *result)
 	run->n_asked = 1;
 	run->only_vfs = true;
 	outcome = make_plan(run) == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	/* a run that udev started for them may have been quicker, and has told it */
+	if (run->plan.steps == 0)
+		run->report.loudest = LEVEL_WARNING;
 	if (outcome) {
 		vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		add_tally(tally, &vfs);
