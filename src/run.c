@@ -359,10 +359,13 @@ static int apply_all(struct run *run)
 {
 	struct outcome *outcome;
 	struct tally tally = { 0 };
+	const char *action = getenv("ACTION");
 	int lock = lock_run(run);
 	int r;
 
-	run->report.again = run->report.from_udev && run->n_asked > 0 && report_has_failed(&run->root, run->asked[0]);
+	/* udev begins with "add" for all that is there; a PF whose driver has come ("bind") is something new */
+	run->report.again = run->report.from_udev && action && strcmp(action, "add") == 0 && run->n_asked > 0 &&
+			    report_has_failed(&run->root, run->asked[0]);
 	r = make_plan(run);
 	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
 	if (r == EXIT_HOLDS && run->plan.steps > 0) {

@@ -169,6 +169,16 @@ ok 'with -q a run without trouble says nothing'
 SEQNUM=1 timeout 30 "$preclaim" apply --root root 2>err && [ ! -s err ] && grep -q "preclaim: $gpu .*: claimed" root/dev/kmsg
 ok 'from udev messages go to the kernel log'
 
+# from_udev ACTION: how many errors such a run has about the device
+from_udev() {
+	: >root/dev/kmsg
+	SEQNUM=1 ACTION=$1 timeout 30 "$preclaim" apply $gpu --root root
+	grep -c "^<3>preclaim: $gpu .*: not claimed" root/dev/kmsg
+}
+image "claim $gpu"
+[ "$(from_udev add) $(from_udev add) $(from_udev bind)" = '1 0 1' ]
+ok 'what failed is told once, and again when a driver has come'
+
 machine "claim $gpu"
 chmod -R a+rX . && chmod a-w root/sys/bus/pci/drivers_probe
 if [ "$(id -u)" = 0 ]; then
