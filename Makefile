@@ -21,7 +21,7 @@ WARNINGS = -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wwrit
 COMMON = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP
 # Only x86's compilers keep the canary in thread-local storage, which klibc hasn't got, unless told otherwise.
 GUARD = -fstack-protector-strong $(if $(filter x86_64,$(ARCH)),-mstack-protector-guard=global)
-KLIBC_CFLAGS = $(COMMON) $(WARNINGS) -Os -ffunction-sections -fdata-sections $(GUARD)
+KLIBC_CFLAGS = $(COMMON) $(WARNINGS) -Oz -ffunction-sections -fdata-sections $(GUARD)
 KLIBC_LDFLAGS = -static -Wl,--gc-sections -Wl,-z,noseparate-code -s
 SAN_CFLAGS = $(COMMON) $(WARNINGS) -Wshadow -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 

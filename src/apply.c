@@ -245,7 +245,7 @@ static void load_module(struct apply *a, const char *driver)
 	else if (r == -ETIMEDOUT)
 		report_say(a->report, LEVEL_ERR, "module %s: modprobe has not ended in time and goes on", name);
 	else if (r < 0)
-		report_say(a->report, LEVEL_ERR, "module %s: cannot run modprobe: %s (%d)", name, strerror(-r), -r);
+		report_say(a->report, LEVEL_ERR, "module %s: cannot run modprobe: %s (%d)", name, text_error(-r), -r);
 	else if (r > 0)
 		report_say(a->report, LEVEL_ERR, "module %s: modprobe failed (exit status %d); is the module in this image? "
 			   "update-initramfs -u puts it there", name, r);
@@ -411,7 +411,7 @@ static void say_claimed(const struct apply *a, int32_t dev)
 
 static void error_text(struct text *t, int error)
 {
-	text_add(t, "%s (%d)", strerror(-error), -error);
+	text_add(t, "%s (%d)", text_error(-error), -error);
 }
 
 /* Why a device is not claimed, with the remedy where one is known. */

@@ -38,7 +38,7 @@ static int read_file(struct config *c, const struct root *root, const struct rep
 	if (r == -ENOENT && optional)
 		return 0;
 	if (r < 0) {
-		report_say(report, LEVEL_ERR, "%s: cannot read it: %s (%d)", source, strerror(-r), -r);
+		report_say(report, LEVEL_ERR, "%s: cannot read it: %s (%d)", source, text_error(-r), -r);
 		c->unreadable = true;
 		return r == -ENOMEM ? r : 0;
 	}
@@ -79,7 +79,7 @@ static int read_folder(struct config *c, const struct root *root, const struct r
 	int r = sysfs_list(root, conf_dir + 1, take_name, &names);
 
 	if (r < 0 && r != -ENOENT) {
-		report_say(report, LEVEL_ERR, "%s: cannot list it: %s (%d)", conf_dir, strerror(-r), -r);
+		report_say(report, LEVEL_ERR, "%s: cannot list it: %s (%d)", conf_dir, text_error(-r), -r);
 		c->unreadable = true;
 	}
 	if (names.n > 0)
@@ -114,7 +114,7 @@ static int read_cmdline(struct config *c, const struct root *root, const struct 
 		return r;
 	if (r < 0) {
 		report_say(report, LEVEL_WARNING, "/proc/cmdline: cannot read it, so its rules are not known: %s (%d)",
-			   strerror(-r), -r);
+			   text_error(-r), -r);
 		return 0;
 	}
 	/* the newline at its end is /proc's (fs/proc/cmdline.c), and would get into an open quote */

@@ -78,7 +78,7 @@ static void say_notes(const struct run *run)
 
 static int system_error(const struct run *run, const char *what, int error)
 {
-	report_say(&run->report, LEVEL_ERR, "%s: %s (%d)", what, strerror(-error), -error);
+	report_say(&run->report, LEVEL_ERR, "%s: %s (%d)", what, text_error(-error), -error);
 	return EXIT_SYSTEM;
 }
 
@@ -146,7 +146,7 @@ static void find_variants(struct run *run)
 			r = sysfs_read_all(&run->root, path, &aliases, &len);
 		if (r < 0) {
 			report_say(&run->report, LEVEL_WARNING, "/%s: cannot read it: %s (%d); driver=auto means vfio-pci", path,
-				   strerror(-r), -r);
+				   text_error(-r), -r);
 			return;
 		}
 		if (scan_modalias(&run->root, d, modalias, sizeof(modalias)) == 0)
@@ -241,7 +241,7 @@ static void write_status(const struct run *run, const struct outcome *outcome)
 	int r = report_status(&run->root, &run->plan, outcome);
 
 	if (r < 0)
-		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", strerror(-r), -r);
+		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", text_error(-r), -r);
 }
 
 static void add_tally(struct tally *sum, const struct tally *t)

@@ -203,7 +203,7 @@ static int scan_device(void *ctx, const char *name)
 	if (n == -ENOENT || n == -ENODEV)
 		return 0;
 	if (n < 0) {
-		report_say(s->report, LEVEL_WARNING, "%s: uevent: cannot read it: %s (%d); left out", name, strerror(-n), -n);
+		report_say(s->report, LEVEL_WARNING, "%s: uevent: cannot read it: %s (%d); left out", name, text_error(-n), -n);
 		return 0;
 	}
 	if (!parse_uevent(str_of(buf), &d)) {

@@ -5,6 +5,7 @@
  */
 #include "text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,53 @@ void text_quote(struct text *t, struct str s)
 			text_add(t, "\\x%02x", c);
 	}
 	text_add(t, shown < s.len ? "...\"" : "\"");
+}
+
+const char *text_error(int error)
+{
+	static const struct {
+		int number;
+		const char *text;
+	} known[] = {
+		{ EPERM, "Operation not permitted" },
+		{ ENOENT, "No such file or directory" },
+		{ EINTR, "Interrupted system call" },
+		{ EIO, "Input/output error" },
+		{ ENXIO, "No such device or address" },
+		{ E2BIG, "Argument list too long" },
+		{ ENOEXEC, "Exec format error" },
+		{ EBADF, "Bad file descriptor" },
+		{ EAGAIN, "Resource temporarily unavailable" },
+		{ ENOMEM, "Cannot allocate memory" },
+		{ EACCES, "Permission denied" },
+		{ EFAULT, "Bad address" },
+		{ EBUSY, "Device or resource busy" },
+		{ EEXIST, "File exists" },
+		{ ENODEV, "No such device" },
+		{ ENOTDIR, "Not a directory" },
+		{ EISDIR, "Is a directory" },
+		{ EINVAL, "Invalid argument" },
+		{ ENFILE, "Too many open files in system" },
+		{ EMFILE, "Too many open files" },
+		{ EFBIG, "File too large" },
+		{ ENOSPC, "No space left on device" },
+		{ EROFS, "Read-only file system" },
+		{ EPIPE, "Broken pipe" },
+		{ ERANGE, "Numerical result out of range" },
+		{ ENAMETOOLONG, "File name too long" },
+		{ ENOSYS, "Function not implemented" },
+		{ ELOOP, "Too many levels of symbolic links" },
+		{ EPROTO, "Protocol error" },
+		{ EOVERFLOW, "Value too large for defined data type" },
+		{ EOPNOTSUPP, "Operation not supported" },
+		{ ETIMEDOUT, "Connection timed out" },
+		{ EALREADY, "Operation already in progress" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].number == error)
+			return known[i].text;
+	return "error";
 }
 
 const char *text_addr(char out[ADDR_MAX], struct addr a)

@@ -19,6 +19,13 @@ void text_add(struct text *t, const char *format, ...) __attribute__((format(pri
 /* Append s in double quotes; what is not printable ASCII as \xHH, a long one cut with "...". */
 void text_quote(struct text *t, struct str s);
 
+/*
+ * What strerror() says, for the errors that the kernel has for reads, writes
+ * and processes; others have their number only. All of strerror's texts are
+ * 4 KB, a sixteenth of what the program may weigh.
+ */
+const char *text_error(int error);
+
 /* "0000:01:00.0" in the form of sysfs (%04x:%02x:%02x.%d in drivers/pci/probe.c). */
 const char *text_addr(char out[ADDR_MAX], struct addr a);
 

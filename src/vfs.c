@@ -75,7 +75,7 @@ enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *roo
 		report_say(report, LEVEL_ERR, "%s: sriov_numvfs: %s made %d VFs of %d; the kernel's log may say why", line, d.driver,
 			   d.num_vfs, wanted);
 	else
-		report_say(report, LEVEL_ERR, "%s: sriov_numvfs: cannot write \"%d\": %s (%d)%s", line, wanted, strerror(-r), -r,
+		report_say(report, LEVEL_ERR, "%s: sriov_numvfs: cannot write \"%d\": %s (%d)%s", line, wanted, text_error(-r), -r,
 			   remedy(&d, r));
 	return RESULT_FAILED;
 }
