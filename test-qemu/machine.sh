@@ -158,7 +158,7 @@ boot() {
 		-kernel "$images/$kernel.vmlinux" \
 		-initrd "$dir/initrd" \
 		-append "console=ttyS0 panic=-1 cryptomgr.notests $(judge_parameters)$cmdline" \
-		$(device_args) "$@" $(cat "$dir/qemu-args")
+		$(cat "$dir/qemu-args") $(device_args) "$@"
 
 	# A later archive's files replace an earlier one's.
 	cp "$images/$image.initrd" "$dir/initrd"
