@@ -14,6 +14,11 @@ claimed() { expect claimed "$(full_address "$1")" "$2"; }
 # taken ADDRESS DRIVER FROM: DRIVER has it; only FROM had it before, and only before
 # user space began
 taken() { expect taken "$(full_address "$1")" "$2" "$3"; }
+# caught ADDRESS DRIVER FROM: the device came when FROM was loaded, and the kernel gave it
+# to FROM at once; DRIVER has it now, and nothing else had it in between
+caught() { expect caught "$(full_address "$1")" "$2" "$3"; }
+# gone ADDRESS: no such device is left
+gone() { expect gone "$(full_address "$1")"; }
 # held ADDRESS: no driver has it, none may, and no host's driver did
 held() { expect held "$(full_address "$1")"; }
 # host ADDRESS DRIVER: the host's DRIVER has it and is seen to have probed it
@@ -111,6 +116,16 @@ judge_taken() {
 	bound "$1" "$2" "$2" taken
 	grep -E "^<[0-7]>preclaim: $1 " "$dir/log" | grep -q "taken from $3" ||
 		fail "taken $1: preclaim's log does not say: taken from $3"
+}
+judge_caught() {
+	probed=$(sed -n "s/^$1 \([^ ]*\) .*/\1/p" "$dir/probes" | tr '\n' ' ')
+	[ "$probed" = "$3 $2 " ] || fail "caught $1: the probes that ran are not $3 and then $2: $probed"
+	bound "$1" "$2" "$2" caught
+	grep -E "^<[0-7]>preclaim: $1 " "$dir/log" | grep -q "taken from $3" ||
+		fail "caught $1: preclaim's log does not say: taken from $3"
+}
+judge_gone() {
+	! grep -q "^$1 " "$dir/found" || fail "gone $1: it is still there"
 }
 judge_held() {
 	override=$(sed -n "s/^$1 .* override=\([^ ]*\) .*/\1/p" "$dir/found")

@@ -70,6 +70,23 @@ await() {
 # qmp JSON: a command for QEMU; what it answers is in $dir/qmp.log
 qmp() { echo "$1" >"$dir/qmp.in"; }
 
+# plug MODEL BUS ADDRESS: once the guest has booted, plugs a device into the free root port
+# that leads to BUS; the guest waits until ADDRESS has a driver.
+plug() {
+	plugged="{\"driver\": \"$1\", \"bus\": \"bus$2\", \"romfile\": \"\"}"
+	outside() {
+		await READY || return
+		qmp "{\"execute\": \"device_add\", \"arguments\": $plugged}"
+	}
+	guest <<-END
+		echo READY >/dev/ttyS0
+		for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+			[ ! -e /sys/bus/pci/devices/0000:$3/driver ] || break
+			sleep 1
+		done
+	END
+}
+
 # --- from here on: how that becomes a QEMU ------------------------------------
 
 full_address() { case $1 in *:*:*) echo "$1" ;; *) echo "0000:$1" ;; esac; }
