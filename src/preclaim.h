@@ -48,7 +48,7 @@ struct device {
 	int32_t vf_index;	/* a VF: its number below the PF */
 	int32_t group;		/* IOMMU group, -1 without one */
 	int32_t total_vfs;	/* sriov_totalvfs, 0 without SR-IOV */
-	int32_t num_vfs;	/* sriov_numvfs */
+	int32_t num_vfs;	/* sriov_numvfs, read where a rule gives it VFs */
 	int32_t vf_device;	/* a PF: the device id that its VFs have, -1 where it is not known, */
 	int32_t vf_offset, vf_stride;	/* and where they will be, counted from the PF; -1 where it is not known */
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */

@@ -157,8 +157,8 @@ static void find_variants(struct run *run)
 
 /*
  * What only some devices are asked for: driver_override where a rule takes the
- * device, or where a free neighbour could spoil its group; and whether the VFs
- * of PFs that a rule gives VFs to are in use.
+ * device, or where a free neighbour could spoil its group; the number of VFs
+ * of PFs that a rule gives VFs to, and whether those are in use.
  */
 static void read_details(struct run *run)
 {
@@ -167,6 +167,8 @@ static void read_details(struct run *run)
 
 		if (run->match.choice[i].rule >= 0 || (!d->driver[0] && !device_is_bridge(d)))
 			scan_override(&run->root, d);
+		if (run->match.choice[i].fence && (!run->only || run->only[i]))
+			scan_num_vfs(&run->root, d);
 		if (d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0)
 			scan_in_use(&run->root, d);
 	}

@@ -146,16 +146,21 @@ void scan_driver(const struct root *root, struct device *d)
 		memcpy(d->driver, name, sizeof(name));
 }
 
-void scan_sriov(const struct root *root, struct device *d)
+void scan_num_vfs(const struct root *root, struct device *d)
 {
-	int32_t total = read_number(root, d->addr, "sriov_totalvfs", scan_decimal), num;
+	int32_t num = read_number(root, d->addr, "sriov_numvfs", scan_decimal);
 
-	d->total_vfs = d->num_vfs = 0;
+	d->num_vfs = num > 0 ? num : 0;
+}
+
+/* The SR-IOV attributes that no lock guards (Documentation/ABI/testing/sysfs-bus-pci). */
+static void scan_sriov(const struct root *root, struct device *d)
+{
+	int32_t total = read_number(root, d->addr, "sriov_totalvfs", scan_decimal);
+
 	if (total <= 0)
 		return;
-	num = read_number(root, d->addr, "sriov_numvfs", scan_decimal);
 	d->total_vfs = total;
-	d->num_vfs = num > 0 ? num : 0;
 	d->fenced = read_number(root, d->addr, "sriov_drivers_autoprobe", scan_decimal) == 0;
 	d->vf_device = read_number(root, d->addr, "sriov_vf_device", scan_hex);
 	d->vf_offset = read_number(root, d->addr, "sriov_offset", scan_decimal);
@@ -252,14 +257,16 @@ static void scan_relations(const struct root *root, struct devices *devices)
 	for (size_t i = 0; i < devices->n; i++) {
 		const struct device *d = &devices->dev[i];
 
-		for (int32_t n = 0; n < d->num_vfs; n++) {
+		for (int32_t n = 0; n < d->total_vfs; n++) {
 			char path[PATH_SIZE], attribute[24], name[ADDR_MAX];
 			struct text t = text_in(attribute, sizeof(attribute));
 			struct addr vf;
 			int32_t at = -1;
 
 			text_add(&t, "virtfn%d", n);
-			if (sysfs_link(root, device_path(path, d->addr, attribute), name, sizeof(name)) == 0 && parse_addr(str_of(name), &vf))
+			if (sysfs_link(root, device_path(path, d->addr, attribute), name, sizeof(name)) < 0)
+				break;
+			if (parse_addr(str_of(name), &vf))
 				at = device_find(devices, vf);
 			if (at >= 0)
 				devices->dev[at].vf_index = n;

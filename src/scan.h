@@ -25,8 +25,12 @@ bool scan_module_driver(const struct root *root, const char *module, char out[DR
 void scan_override(const struct root *root, struct device *d);
 void scan_driver(const struct root *root, struct device *d);
 
-/* Read the SR-IOV attributes of a PF (Documentation/ABI/testing/sysfs-bus-pci); where there are none, total_vfs is 0. */
-void scan_sriov(const struct root *root, struct device *d);
+/*
+ * Read how many VFs a PF has. This waits for a write to sriov_numvfs that is
+ * under way, and hangs if that does (sriov_numvfs_show() in the kernel's
+ * drivers/pci/iov.c).
+ */
+void scan_num_vfs(const struct root *root, struct device *d);
 
 /*
  * Whether a VF is in use: by a host driver, or by a guest, which has its VFIO

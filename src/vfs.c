@@ -38,7 +38,7 @@ static int set_number(const struct root *root, struct device *d, int32_t number)
 
 	text_add(&t, "%d", number);
 	r = sysfs_write(root, device_path(path, d->addr, "sriov_numvfs"), value);
-	scan_sriov(root, d);
+	scan_num_vfs(root, d);
 	/* another run may have been quicker, with the same result */
 	if (d->num_vfs == number)
 		return 0;

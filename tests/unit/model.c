@@ -166,6 +166,8 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 		hang();
 	if (d && d->total_vfs && strcmp(rest, "sriov_totalvfs") == 0)
 		return snprintf(buf, size, "%d\n", d->total_vfs);
+	if (d && d->total_vfs && strcmp(rest, "sriov_numvfs") == 0 && d->locked)
+		hang();
 	if (d && d->total_vfs && strcmp(rest, "sriov_numvfs") == 0)
 		return snprintf(buf, size, "%d\n", d->num_vfs);
 	if (d && d->total_vfs && strcmp(rest, "sriov_drivers_autoprobe") == 0)
@@ -203,8 +205,10 @@ static int make_vfs(struct model_device *pf, int number)
 {
 	int made = pf->most_vfs && number > pf->most_vfs ? pf->most_vfs : number;
 
-	if (pf->vfs_hang)
+	if (pf->vfs_hang) {
+		pf->locked = true;
 		hang();
+	}
 	if (pf->vfs_error)
 		return -pf->vfs_error;
 	if (number > pf->total_vfs)

@@ -27,7 +27,8 @@ struct model_device {
 	int total_vfs, num_vfs;		/* a PF; its VFs are the devices after it, gone until they are made */
 	int most_vfs;			/* its driver makes no more than these, 0: as many as asked */
 	int vfs_error;			/* errno of every write to sriov_numvfs */
-	bool vfs_hang;
+	bool vfs_hang;			/* a write to sriov_numvfs never ends, and holds the lock that a read of it takes */
+	bool locked;
 	bool fenced;			/* sriov_drivers_autoprobe is 0 */
 	int vf_of;			/* a VF: the number of its PF, and its own number from 1 */
 	int vf;

@@ -248,6 +248,10 @@ static void vfs(void)
 	t = apply_rules("timeout 1\nvfs 05:00.0=3\nclaim 06:00.0\n");
 	ok(t.failed == 1 && t.claimed == 1 && driver_is(5, "vfio-pci") && logged("the write has not ended in time") &&
 	   clock_us() - begin < 10000000, "a write to sriov_numvfs that hangs does not hold up the boot");
+	m->device[6] = (struct model_device){ .addr = "0000:07:00.0", .uevent = NIC, .group = 7, .native = "e1000e" };
+	m->conf = "vfs 05:00.0=3\nclaim 07:00.0\n";
+	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO, .address = (char *[]){ "07:00.0" }, .addresses = 1 }, true) == EXIT_HOLDS &&
+	   driver_is(6, "vfio-pci"), "while it hangs, a device that comes later is claimed");
 
 	machine();
 	m->reads_hang = true;
