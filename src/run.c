@@ -438,9 +438,10 @@ static void apply_in_child(void *ctx, void *result)
 }
 
 /*
- * Even a read can hang: on some kernels a device's uevent waits for a probe
- * that is under way (uevent_show() in drivers/base/core.c). So the whole run
- * is a child's, and the boot goes on without it if need be.
+ * Even a read can hang: driver_override and sriov_numvfs wait for a probe or
+ * for VFs that are being made (device_lock() in drivers/pci/pci-sysfs.c and
+ * iov.c). So the whole run is a child's, and the boot goes on without it if
+ * need be.
  */
 static int apply(struct run *run)
 {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads the PCI functions out of sysfs. One read of a device's uevent gives
- * its ids, class and driver (pci_uevent() in the kernel's
- * drivers/pci/pci-driver.c); links give its place, its IOMMU group and its PF.
+ * Reads the PCI functions out of sysfs. One read of a device's modalias gives
+ * its ids and class (modalias_show() in the kernel's drivers/pci/pci-sysfs.c);
+ * links give its driver, its place, its IOMMU group and its PF. None of these
+ * waits for a probe or for VFs that are being made. The uevent attribute,
+ * which has it all, does on some kernels (uevent_show() in drivers/base/core.c).
  */
 #include "scan.h"
 
@@ -15,7 +17,7 @@
 static const char devices_dir[] = "sys/bus/pci/devices";
 static const char drivers_dir[] = "sys/bus/pci/drivers";
 
-enum { UEVENT_MAX = 4096 + 1, LINK_MAX = 1024 };
+enum { LINK_MAX = 1024 };
 
 /* A scan under way. */
 struct scan {
@@ -52,15 +54,6 @@ static bool parse_addr(struct str s, struct addr *out)
 	return scan_addr(&s, out) && s.len == 0;
 }
 
-/* Two hex numbers as in "10DE:2204" */
-static bool parse_pair(struct str s, uint32_t *first, uint32_t *second)
-{
-	if (scan_hex(&s, first) == 0 || s.len == 0 || s.p[0] != ':')
-		return false;
-	s = str_skip(s, 1);
-	return scan_hex(&s, second) > 0 && s.len == 0;
-}
-
 /* A driver's name into its field; one too long for it is no driver that a rule can name, and is cut. */
 static void set_driver(char out[DRIVER_MAX], struct str name)
 {
@@ -70,30 +63,27 @@ static void set_driver(char out[DRIVER_MAX], struct str name)
 	out[n] = '\0';
 }
 
-/* Ids, class and driver from the text of a uevent attribute. False where one of the ids or the class is missing. */
-static bool parse_uevent(struct str text, struct device *d)
+/* Ids and class from "pci:v000010DEd00002204sv00001462sd00003895bc03sc00i00". False where it is anything else. */
+static bool parse_modalias(struct str s, struct ids *out)
 {
-	bool has_class = false, has_ids = false, has_subsystem = false;
+	uint32_t base, sub, interface;
+	const struct {
+		const char *name;
+		uint32_t *value;
+	} field[] = {
+		{ "pci:v", &out->vendor }, { "d", &out->device }, { "sv", &out->subvendor }, { "sd", &out->subdevice },
+		{ "bc", &base }, { "sc", &sub }, { "i", &interface },
+	};
 
-	while (text.len > 0) {
-		struct str line = { .p = text.p, .len = str_find(text, '\n') };
-		size_t equals = str_find(line, '=');
-		struct str key = { .p = line.p, .len = equals };
-
-		text = str_skip(text, line.len < text.len ? line.len + 1 : line.len);
-		if (equals == line.len)
-			continue;
-		line = str_skip(line, equals + 1);
-		if (str_is(key, "DRIVER"))
-			set_driver(d->driver, line);
-		else if (str_is(key, "PCI_CLASS"))
-			has_class = scan_hex(&line, &d->ids.class) > 0 && line.len == 0;
-		else if (str_is(key, "PCI_ID"))
-			has_ids = parse_pair(line, &d->ids.vendor, &d->ids.device);
-		else if (str_is(key, "PCI_SUBSYS_ID"))
-			has_subsystem = parse_pair(line, &d->ids.subvendor, &d->ids.subdevice);
+	for (size_t i = 0; i < sizeof(field) / sizeof(field[0]); i++) {
+		if (!str_starts(s, field[i].name))
+			return false;
+		s = str_skip(s, strlen(field[i].name));
+		if (scan_hex(&s, field[i].value) == 0)
+			return false;
 	}
-	return has_class && has_ids && has_subsystem;
+	out->class = (base & 0xff) << 16 | (sub & 0xff) << 8 | (interface & 0xff);
+	return str_is(s, "\n");
 }
 
 /* The bridge above from a link like ".../pci0000:00/0000:00:01.0/0000:01:00.0": its component before the last. */
@@ -196,7 +186,7 @@ static int scan_device(void *ctx, const char *name)
 {
 	struct scan *s = ctx;
 	struct device d = { .parent = -1, .pf = -1, .group = -1 };
-	char path[PATH_SIZE], buf[UEVENT_MAX], group[32];
+	char path[PATH_SIZE], modalias[128], group[32];
 	struct str number;
 	int n;
 
@@ -204,17 +194,18 @@ static int scan_device(void *ctx, const char *name)
 		report_say(s->report, LEVEL_WARNING, "/%s/%s: not an address; left out", devices_dir, name);
 		return 0;
 	}
-	n = sysfs_read(s->root, device_path(path, d.addr, "uevent"), buf, sizeof(buf));
+	n = sysfs_read(s->root, device_path(path, d.addr, "modalias"), modalias, sizeof(modalias));
 	if (n == -ENOENT || n == -ENODEV)
 		return 0;
 	if (n < 0) {
-		report_say(s->report, LEVEL_WARNING, "%s: uevent: cannot read it: %s (%d); left out", name, text_error(-n), -n);
+		report_say(s->report, LEVEL_WARNING, "%s: modalias: cannot read it: %s (%d); left out", name, text_error(-n), -n);
 		return 0;
 	}
-	if (!parse_uevent(str_of(buf), &d)) {
-		report_say(s->report, LEVEL_WARNING, "%s: uevent: ids or class are missing; left out", name);
+	if (!parse_modalias(str_of(modalias), &d.ids)) {
+		report_say(s->report, LEVEL_WARNING, "%s: modalias: ids or class are missing; left out", name);
 		return 0;
 	}
+	scan_driver(s->root, &d);
 	if (sysfs_link(s->root, device_path(path, d.addr, "iommu_group"), group, sizeof(group)) == 0) {
 		uint32_t value;
 

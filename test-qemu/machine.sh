@@ -47,6 +47,12 @@ conf() { printf '%s\n' "$1" | overlay etc/preclaim.conf; }
 # guest <COMMANDS: to be run in the guest before the report
 guest() { overlay preclaim-test/guest; }
 
+# program NAME: test-qemu/NAME.c, built to be run in the guest as /preclaim-test/NAME
+program() {
+	mkdir -p "$dir/overlay/preclaim-test"
+	gcc -Wall -Wextra -Werror -O1 -static -o "$dir/overlay/preclaim-test/$1" "$top/test-qemu/$1.c"
+}
+
 # An image without preclaim's udev rules.
 without_udev_rules() {
 	overlay usr/lib/udev/rules.d/65-preclaim.rules </dev/null
@@ -74,6 +80,7 @@ qmp() { echo "$1" >"$dir/qmp.in"; }
 # that leads to BUS; the guest waits until ADDRESS has a driver.
 plug() {
 	plugged="{\"driver\": \"$1\", \"bus\": \"bus$2\", \"romfile\": \"\"}"
+	# shellcheck disable=SC2317 # boot() calls it
 	outside() {
 		await READY || return
 		qmp "{\"execute\": \"device_add\", \"arguments\": $plugged}"

@@ -166,6 +166,10 @@ apply 0 && [ ! -s root/dev/kmsg ] && grep -q "preclaim: $gpu .*: claimed" err
 ok 'on a host messages go to standard error'
 apply 0 -q && [ ! -s err ]
 ok 'with -q a run without trouble says nothing'
+
+machine "claim 01:00"
+modprobe
+touch root/dev/kmsg
 SEQNUM=1 timeout 30 "$preclaim" apply --root root 2>err && [ ! -s err ] && grep -q "preclaim: $gpu .*: claimed" root/dev/kmsg
 ok 'from udev messages go to the kernel log'
 

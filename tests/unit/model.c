@@ -104,8 +104,11 @@ int module_start(struct modprobe *out, const struct root *root, const char *name
 		return 0;
 	if (m->modprobe_hangs)
 		hang();
+	for (int i = 0; i < MODEL_DEVICES && m->device[i].addr; i++)
+		if (strcmp(name, m->device[i].modalias) == 0)
+			name = m->device[i].native;
 	for (int i = 0; i < MODEL_DRIVERS; i++)
-		if (m->module[i][0] && strcmp(m->module[i], strncmp(name, "pci:", 4) == 0 ? name + 4 : name) == 0) {
+		if (m->module[i][0] && strcmp(m->module[i], name) == 0) {
 			if (registered(m->module[i]))
 				_exit(0);
 			name = m->module[i];
@@ -162,7 +165,7 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 	const char *rest;
 	const struct model_device *d = find(path, &rest);
 
-	if (d && strcmp(rest, "uevent") == 0 && m->reads_hang)
+	if (d && strcmp(rest, "modalias") == 0 && m->reads_hang)
 		hang();
 	if (d && d->total_vfs && strcmp(rest, "sriov_totalvfs") == 0)
 		return snprintf(buf, size, "%d\n", d->total_vfs);
@@ -173,13 +176,11 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 	if (d && d->total_vfs && strcmp(rest, "sriov_drivers_autoprobe") == 0)
 		return snprintf(buf, size, "%d\n", !d->fenced);
 	if (d && strcmp(rest, "modalias") == 0)
-		return snprintf(buf, size, "pci:%s\n", d->native);
+		return snprintf(buf, size, "%s\n", d->modalias);
 
 	(void)root;
 	if (strcmp(path, "proc/sys/kernel/printk") == 0)
 		return snprintf(buf, size, "7\t4\t1\t7\n");
-	if (d && strcmp(rest, "uevent") == 0)
-		return snprintf(buf, size, "%s%s%s%s", d->driver[0] ? "DRIVER=" : "", d->driver, d->driver[0] ? "\n" : "", d->uevent);
 	if (d && strcmp(rest, "driver_override") == 0)
 		return snprintf(buf, size, "%s\n", d->override[0] ? d->override : "(null)");
 	return -ENOENT;

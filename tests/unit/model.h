@@ -15,7 +15,7 @@ enum { MODEL_DEVICES = 16, MODEL_DRIVERS = 8, MODEL_LOG = 65536 };
 
 struct model_device {
 	const char *addr;
-	const char *uevent;		/* without DRIVER= */
+	const char *modalias;
 	int group;			/* -1: none */
 	const char *native;		/* the driver whose id table has it */
 	char driver[DRIVER_MAX];
@@ -39,7 +39,7 @@ struct model {
 	char driver[MODEL_DRIVERS][DRIVER_MAX];	/* registered */
 	char module[MODEL_DRIVERS][DRIVER_MAX];	/* can be loaded */
 	char probes[MODEL_LOG];		/* "ADDRESS DRIVER" of every probe, a line each */
-	bool reads_hang;		/* uevent attributes cannot be read any more */
+	bool reads_hang;		/* modalias attributes cannot be read any more */
 	const char *conf;		/* /etc/preclaim.conf */
 	int operations;			/* writes so far */
 	int fail_at;			/* this write fails, counted from 1 */

@@ -14,10 +14,10 @@
 #include "model.h"
 #include "tap.h"
 
-#define NIC "PCI_CLASS=20000\nPCI_ID=8086:10D3\nPCI_SUBSYS_ID=8086:A01F\n"
-#define PF "PCI_CLASS=20000\nPCI_ID=8086:10C9\nPCI_SUBSYS_ID=8086:A01F\n"
-#define VF "PCI_CLASS=20000\nPCI_ID=8086:10CA\nPCI_SUBSYS_ID=8086:A01F\n"
-#define DISK "PCI_CLASS=10802\nPCI_ID=144D:A808\nPCI_SUBSYS_ID=144D:A801\n"
+#define NIC "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"
+#define PF "pci:v00008086d000010C9sv00008086sd0000A01Fbc02sc00i00"
+#define VF "pci:v00008086d000010CAsv00008086sd0000A01Fbc02sc00i00"
+#define DISK "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02"
 
 static struct model *m;
 
@@ -25,9 +25,9 @@ static struct model *m;
 static void machine(void)
 {
 	m = model_new();
-	m->device[0] = (struct model_device){ .addr = "0000:01:00.0", .uevent = NIC, .group = 1, .native = "e1000e" };
-	m->device[1] = (struct model_device){ .addr = "0000:02:00.0", .uevent = NIC, .group = 2, .native = "e1000e" };
-	m->device[2] = (struct model_device){ .addr = "0000:03:00.0", .uevent = DISK, .group = 3, .native = "nvme" };
+	m->device[0] = (struct model_device){ .addr = "0000:01:00.0", .modalias = NIC, .group = 1, .native = "e1000e" };
+	m->device[1] = (struct model_device){ .addr = "0000:02:00.0", .modalias = NIC, .group = 2, .native = "e1000e" };
+	m->device[2] = (struct model_device){ .addr = "0000:03:00.0", .modalias = DISK, .group = 3, .native = "nvme" };
 	strcpy(m->module[0], "vfio-pci");
 	model_register("nvme");
 }
@@ -161,9 +161,9 @@ static void sriov_machine(void)
 	static const char *const addr[] = { "0000:05:10.0", "0000:05:10.2", "0000:05:10.4", "0000:05:10.6" };
 
 	m = model_new();
-	m->device[0] = (struct model_device){ .addr = "0000:05:00.0", .uevent = PF, .group = 5, .native = "igb", .total_vfs = 4 };
+	m->device[0] = (struct model_device){ .addr = "0000:05:00.0", .modalias = PF, .group = 5, .native = "igb", .total_vfs = 4 };
 	for (int i = 0; i < 4; i++)
-		m->device[i + 1] = (struct model_device){ .addr = addr[i], .uevent = VF, .group = 10 + i, .native = "igbvf",
+		m->device[i + 1] = (struct model_device){ .addr = addr[i], .modalias = VF, .group = 10 + i, .native = "igbvf",
 							  .gone = true, .vf_of = 0, .vf = i + 1 };
 	strcpy(m->module[0], "vfio-pci");
 	strcpy(m->module[1], "igbvf");
@@ -243,15 +243,16 @@ static void vfs(void)
 
 	sriov_machine();
 	m->device[0].vfs_hang = true;
-	m->device[5] = (struct model_device){ .addr = "0000:06:00.0", .uevent = NIC, .group = 6, .native = "e1000e" };
+	m->device[5] = (struct model_device){ .addr = "0000:06:00.0", .modalias = NIC, .group = 6, .native = "e1000e" };
 	uint64_t begin = clock_us();
 	t = apply_rules("timeout 1\nvfs 05:00.0=3\nclaim 06:00.0\n");
 	ok(t.failed == 1 && t.claimed == 1 && driver_is(5, "vfio-pci") && logged("the write has not ended in time") &&
 	   clock_us() - begin < 10000000, "a write to sriov_numvfs that hangs does not hold up the boot");
-	m->device[6] = (struct model_device){ .addr = "0000:07:00.0", .uevent = NIC, .group = 7, .native = "e1000e" };
+	m->device[6] = (struct model_device){ .addr = "0000:07:00.0", .modalias = NIC, .group = 7, .native = "e1000e" };
 	m->conf = "vfs 05:00.0=3\nclaim 07:00.0\n";
-	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO, .address = (char *[]){ "07:00.0" }, .addresses = 1 }, true) == EXIT_HOLDS &&
-	   driver_is(6, "vfio-pci"), "while it hangs, a device that comes later is claimed");
+	char other[] = "07:00.0", *addresses[] = { other };
+	struct options just_that = { .root = "/", .loudest = LEVEL_INFO, .address = addresses, .addresses = 1 };
+	ok(run_command(&just_that, true) == EXIT_HOLDS && driver_is(6, "vfio-pci"), "while it hangs, a device that comes later is claimed");
 
 	machine();
 	m->reads_hang = true;
