@@ -619,7 +619,7 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 	}
 	scan_drivers(root, &a.drivers);
 	for (size_t i = 0; i < plan->steps; i++)
-		a.state[plan->step[i].dev].touched = true;
+		a.state[plan->step[i].dev].touched |= plan->step[i].operation != STEP_NUMVFS;
 	say_notes(&a, false);
 	run_steps(&a);
 	settle(&a);
