@@ -473,20 +473,24 @@ static void release(struct apply *a, int32_t dev, struct text *t)
 
 static void conclude_failure(struct apply *a, int32_t dev)
 {
-	char line[RECORD_MAX];
+	char line[RECORD_MAX], path[PATH_SIZE];
 	struct text t = text_in(line, sizeof(line));
 	const struct device *d = &a->devices->dev[dev];
 
 	describe_device(a->plan, dev, &t);
 	text_add(&t, ": not claimed: ");
-	failure_text(a, dev, &t);
 	a->outcome[dev].result = RESULT_FAILED;
-	if (a->plan->rules->settings.on_failure == FAILURE_RELEASE)
-		release(a, dev, &t);
-	else if (d->driver[0])
-		text_add(&t, "; %s has it", d->driver);
-	else
-		text_add(&t, "; held without a driver");
+	if (!sysfs_exists(a->root, device_path(path, d->addr, "driver_override"))) {
+		text_add(&t, "it is gone");
+	} else {
+		failure_text(a, dev, &t);
+		if (a->plan->rules->settings.on_failure == FAILURE_RELEASE)
+			release(a, dev, &t);
+		else if (d->driver[0])
+			text_add(&t, "; %s has it", d->driver);
+		else
+			text_add(&t, "; held without a driver");
+	}
 	report_say(a->report, LEVEL_ERR, "%s", line);
 }
 

@@ -242,7 +242,9 @@ static int write_attribute(const char *path, const char *value)
 	if (strcmp(path, "sys/bus/pci/drivers_probe") == 0) {
 		snprintf(device_dir, sizeof(device_dir), "sys/bus/pci/devices/%s", value);
 		d = find(device_dir, &rest);
-		if (!d)
+		if (d)
+			d->gone |= d->vanishes;
+		if (!d || d->gone)
 			return -ENODEV;
 		for (int i = 0; i < MODEL_DRIVERS; i++)
 			if (m->driver[i][0])
@@ -311,8 +313,10 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 
 bool sysfs_exists(const struct root *root, const char *path)
 {
+	const char *rest;
+
 	(void)root;
-	return strcmp(path, "init") == 0 || strcmp(path, "dev/kmsg") == 0 || strcmp(path, "sys/module/vfio_iommu_type1") == 0;
+	return find(path, &rest) || strcmp(path, "init") == 0 || strcmp(path, "dev/kmsg") == 0 || strcmp(path, "sys/module/vfio_iommu_type1") == 0;
 }
 
 int sysfs_may_write(const struct root *root, const char *path)

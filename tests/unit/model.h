@@ -24,6 +24,7 @@ struct model_device {
 	int deferrals;			/* so many probes are deferred first */
 	bool hangs;			/* unbind and probe never end */
 	bool gone;
+	bool vanishes;			/* when it is probed */
 	int total_vfs, num_vfs;		/* a PF; its VFs are the devices after it, gone until they are made */
 	int most_vfs;			/* its driver makes no more than these, 0: as many as asked */
 	int vfs_error;			/* errno of every write to sriov_numvfs */

@@ -141,6 +141,12 @@ static void failures(void)
 	   "a device without a group fails, its neighbour is claimed");
 
 	machine();
+	model_register("vfio-pci");
+	m->device[0].vanishes = true;
+	t = apply_rules("claim 01:00.0 02:00.0\n");
+	ok(t.failed == 1 && t.claimed == 1 && logged("0000:01:00.0 [8086:10d3]: not claimed: it is gone"), "a device that is pulled out is told of as gone");
+
+	machine();
 	m->device[0].hangs = true;
 	start = clock_us();
 	t = apply_rules("timeout 1\nclaim 01:00.0 02:00.0 03:00.0\n");
