@@ -471,17 +471,29 @@ static void release(struct apply *a, int32_t dev, struct text *t)
 	a->outcome[dev].result = RESULT_RELEASED;
 }
 
+/* Whether a device was pulled out meanwhile; another may be in its place by now. */
+static bool was_pulled_out(const struct apply *a, int32_t dev)
+{
+	const struct state *st = &a->state[dev];
+	char path[PATH_SIZE];
+
+	/* drivers_probe has this error for an address that is not there (store_drivers_probe() in drivers/base/bus.c) */
+	if (st->failed && st->operation == STEP_PROBE && st->error == -ENODEV)
+		return true;
+	return !sysfs_exists(a->root, device_path(path, a->devices->dev[dev].addr, "driver_override"));
+}
+
 static void conclude_failure(struct apply *a, int32_t dev)
 {
-	char line[RECORD_MAX], path[PATH_SIZE];
+	char line[RECORD_MAX];
 	struct text t = text_in(line, sizeof(line));
 	const struct device *d = &a->devices->dev[dev];
 
 	describe_device(a->plan, dev, &t);
 	text_add(&t, ": not claimed: ");
 	a->outcome[dev].result = RESULT_FAILED;
-	if (!sysfs_exists(a->root, device_path(path, d->addr, "driver_override"))) {
-		text_add(&t, "it is gone");
+	if (was_pulled_out(a, dev)) {
+		text_add(&t, "it was pulled out");
 	} else {
 		failure_text(a, dev, &t);
 		if (a->plan->rules->settings.on_failure == FAILURE_RELEASE)

@@ -144,7 +144,7 @@ static void failures(void)
 	model_register("vfio-pci");
 	m->device[0].vanishes = true;
 	t = apply_rules("claim 01:00.0 02:00.0\n");
-	ok(t.failed == 1 && t.claimed == 1 && logged("0000:01:00.0 [8086:10d3]: not claimed: it is gone"), "a device that is pulled out is told of as gone");
+	ok(t.failed == 1 && t.claimed == 1 && logged("0000:01:00.0 [8086:10d3]: not claimed: it was pulled out"), "a device that is pulled out is told of as such");
 
 	machine();
 	m->device[0].hangs = true;
