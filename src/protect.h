@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PROTECT_H
+#define PROTECT_H
+
+#include "preclaim.h"
+#include "sysfs.h"
+#include "text.h"
+
+enum { WARNING_SIZE = 256 };
+
+/* What the running machine needs of its PCI functions. */
+struct protects {
+	uint8_t *carries;	/* one a device: a bit for each thing that it carries, for protect_text(); 0: nothing */
+	char (*warning)[WARNING_SIZE];	/* ways that could not be followed to their end: "/: cannot follow ..." */
+	size_t warnings;
+};
+
+/*
+ * Find what carries /, /usr, /boot and /boot/efi (proc/self/mountinfo), swap
+ * (proc/swaps), the device to resume from (sys/power/resume, resume= of
+ * proc/cmdline) and the default routes (proc/net/route, proc/net/ipv6_route).
+ * Nothing is found, and nothing warned of, without PCI functions, in an
+ * initramfs (rootfs is on /), and of a file that is not there. 0 or -errno;
+ * give what it found to protect_free().
+ */
+int protect_find(const struct root *root, const struct devices *devices, struct protects *out);
+void protect_free(struct protects *protects);
+
+/* Append what a device carries: "/, /boot, swap". */
+void protect_text(uint8_t carries, struct text *t);
+
+#endif
