@@ -56,9 +56,11 @@ build/san-clang/preclaim: $(SOURCES:src/%.c=build/san-clang/%.o)
 
 # What can be tested without root and without a boot; sanitizers included.
 UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t
+# Programs that tests run, of which the binary shows too little.
+SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t
 
-check: build/preclaim $(UNIT_TESTS) ## quick tests: no root, no boot
+check: build/preclaim $(UNIT_TESTS) $(SHOWS) ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
 
 # Packages that the targets which set themselves up install.
@@ -72,7 +74,7 @@ test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
-run-tests: $(BINARIES) $(UNIT_TESTS)
+run-tests: $(BINARIES) $(UNIT_TESTS) $(SHOWS)
 	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/hook.t test-qemu/cases/*
 
 demo: ## boot a machine without and with preclaim, and show what became of its devices
@@ -109,6 +111,15 @@ build/unit-gcc/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard s
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< tests/unit/model.c $(UNIT_SOURCES)
 build/unit-clang/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h)
 	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< tests/unit/model.c $(UNIT_SOURCES)
+
+# These read a real tree: no model, and all of preclaim but main.
+SHOW_SOURCES = $(filter-out src/preclaim.c,$(SOURCES))
+build/klibc/show-%: tests/unit/show-%.c $(SHOW_SOURCES:src/%.c=build/klibc/%.o)
+	$(call say,KLCC $@)$(KLCC) $(filter-out -MMD -MP,$(KLIBC_CFLAGS)) $(KLIBC_LDFLAGS) -o $@ $^
+build/unit-gcc/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
+build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
+	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
 
 -include $(wildcard build/klibc/*.d build/san-*/*.d build/unit-*/*.d)
 
