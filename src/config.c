@@ -12,6 +12,7 @@
 
 static const char conf_path[] = "/etc/preclaim.conf";
 static const char conf_dir[] = "/etc/preclaim.d";
+static const char facts_path[] = "/etc/preclaim.image";
 
 /* Keep a text for as long as the rules. Takes it over in either case. */
 static int keep(struct config *c, char *text)
@@ -27,8 +28,12 @@ static int keep(struct config *c, char *text)
 	return 0;
 }
 
-/* Read one file of rules. source is its path as messages have it; below the root it is the same without the "/". */
-static int read_file(struct config *c, const struct root *root, const struct report *report, const char *source, bool optional)
+/*
+ * Read one file of rules or facts. source is its path as messages have it;
+ * below the root it is the same without the "/". 1 where it is not there.
+ */
+static int read_file(struct config *c, const struct root *root, const struct report *report, const char *source, bool optional,
+		     int (*add)(struct rules *rules, const char *source, struct str text))
 {
 	const char *path = root->fd == AT_FDCWD ? source : source + 1;
 	char *text;
@@ -36,14 +41,14 @@ static int read_file(struct config *c, const struct root *root, const struct rep
 	int r = sysfs_read_all(root, path, &text, &len);
 
 	if (r == -ENOENT && optional)
-		return 0;
+		return 1;
 	if (r < 0) {
 		report_say(report, LEVEL_ERR, "%s: cannot read it: %s (%d)", source, text_error(-r), -r);
 		c->unreadable = true;
 		return r == -ENOMEM ? r : 0;
 	}
 	r = keep(c, text);
-	return r < 0 ? r : rules_add_file(&c->rules, source, (struct str){ .p = text, .len = len });
+	return r < 0 ? r : add(&c->rules, source, (struct str){ .p = text, .len = len });
 }
 
 struct names {
@@ -97,7 +102,7 @@ static int read_folder(struct config *c, const struct root *root, const struct r
 		if (r == 0)
 			r = keep(c, source);
 		if (r == 0)
-			r = read_file(c, root, report, source, false);
+			r = read_file(c, root, report, source, false, rules_add_file);
 		free(names.name[i]);
 	}
 	free(names.name);
@@ -132,13 +137,17 @@ int config_read(struct config *out, const struct root *root, const struct report
 
 	*out = (struct config){ .rules = rules_new() };
 	if (file) {
-		r = read_file(out, &here, report, file, false);
+		r = read_file(out, &here, report, file, false, rules_add_file);
 	} else {
-		r = read_file(out, root, report, conf_path, true);
-		if (r == 0)
+		r = read_file(out, root, report, conf_path, true, rules_add_file);
+		if (r >= 0)
 			r = read_folder(out, root, report);
 	}
-	if (r == 0)
+	if (r >= 0) {
+		r = read_file(out, root, report, facts_path, true, rules_add_facts);
+		out->has_facts = r == 0;
+	}
+	if (r >= 0)
 		r = cmdline ? rules_add_cmdline(&out->rules, str_of(cmdline)) : read_cmdline(out, root, report);
 	return r;
 }

@@ -12,14 +12,15 @@ struct config {
 	char **text;
 	size_t n;
 	bool unreadable;	/* a source is there but could not be read; it has been told */
+	bool has_facts;		/* this is an image, with what its hook found on the machine that made it */
 };
 
 /*
  * Read the rules in their order: file alone where it is not NULL (a path of
  * the caller's, not below the root), else /etc/preclaim.conf and
  * /etc/preclaim.d/ *.conf in byte order of their names, both optional; then
- * cmdline, or /proc/cmdline where that is NULL. 0 or -ENOMEM; give it to
- * config_free() in either case.
+ * cmdline, or /proc/cmdline where that is NULL. The facts of an image are in
+ * /etc/preclaim.image. 0 or -ENOMEM; give it to config_free() in either case.
  */
 int config_read(struct config *out, const struct root *root, const struct report *report, const char *file,
 		const char *cmdline);

@@ -5,6 +5,8 @@
  */
 #include "describe.h"
 
+#include "protect.h"
+
 enum { CONFLICTS_SHOWN = 4 };
 
 void describe_device(const struct plan *plan, int32_t dev, struct text *t)
@@ -74,9 +76,37 @@ static void users_text(const struct plan *plan, int32_t pf, struct text *t)
 		text_add(t, " and %zu more", n - CONFLICTS_SHOWN);
 }
 
-static void ids_text(const struct selector *s, struct text *t)
+static void ids_text(const struct ids *ids, struct text *t)
 {
-	text_add(t, "%.*s", (int)str_find(s->text, '@'), s->text.p);
+	text_add(t, "%04x:%04x:%04x:%04x", ids->vendor, ids->device, ids->subvendor, ids->subdevice);
+}
+
+/* What a rule expected at its place: what it asserts, or what is pinned there; and what is there. */
+static void mismatch_text(const struct plan *plan, const struct note *note, struct text *t)
+{
+	const struct selector *s = &plan->rules->selector[note->selector];
+	const struct device *d = &plan->devices->dev[note->dev];
+	const struct fact *pin = s->has_place && s->kind == SELECT_IDS ? NULL : rules_pin(plan->rules, s, d->addr.devfn);
+
+	text_add(t, plan->verdict[note->dev].action == ACTION_REFUSE ? "refused: " : "rule refused: ");
+	if (!pin) {
+		text_add(t, "%.*s was expected here", (int)str_find(s->text, '@'), s->text.p);
+		if (str_starts(s->text, "class="))
+			text_add(t, ", the class is %06x", d->ids.class);
+		return;
+	}
+	ids_text(&pin->ids, t);
+	text_add(t, " was here when the image was made, now ");
+	ids_text(&d->ids, t);
+	text_add(t, " is; \"update-initramfs -u\" accepts it");
+}
+
+static void carries_text(const struct device *d, struct text *t)
+{
+	text_add(t, d->carries_by_ids ? "has the ids of what carried " : "carries ");
+	protect_text(d->carries, t);
+	if (d->carries_by_ids)
+		text_add(t, " when the image was made, which is not where it was");
 }
 
 void describe_note(const struct plan *plan, const struct note *note, struct text *t)
@@ -98,11 +128,18 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		text_add(t, "only VFs match, and a VF has none of its own");
 		break;
 	case NOTE_MISMATCH:
-		text_add(t, plan->verdict[note->dev].action == ACTION_REFUSE ? "refused: " : "rule refused: ");
-		ids_text(&plan->rules->selector[note->selector], t);
-		text_add(t, " was expected here");
-		if (str_starts(plan->rules->selector[note->selector].text, "class="))
-			text_add(t, ", the class is %06x", d->ids.class);
+		mismatch_text(plan, note, t);
+		break;
+	case NOTE_MOVED:
+		text_add(t, "what was here when the image was made is not; every device with its ids is kept");
+		break;
+	case NOTE_PROTECTED:
+		text_add(t, "refused: ");
+		carries_text(d, t);
+		break;
+	case NOTE_UNPROTECTED:
+		carries_text(d, t);
+		text_add(t, "; claimed, as it is named by its place");
 		break;
 	case NOTE_BRIDGE:
 		text_add(t, "is a bridge; claimed, as it is named by its address");
@@ -269,5 +306,59 @@ void describe_rules(const struct rules *rules, void (*put)(const char *text))
 			text_add(&t, " %.*s", (int)rule->value.len, rule->value.p);
 		text_add(&t, "\n");
 		put(piece);
+	}
+}
+
+/* A place with the function that is meant: "0000:01:00.0", "0000:00:1c.4/00.0" */
+static void place_text(const struct place *place, uint8_t devfn, struct text *t)
+{
+	text_add(t, "%04x:%02x:", place->domain, place->bus);
+	for (unsigned hop = 0; hop < place->hops; hop++) {
+		uint8_t at = hop + 1u == place->hops ? devfn : place->devfn[hop];
+
+		text_add(t, "%s%02x.%x", hop ? "/" : "", at >> 3, at & 7);
+	}
+}
+
+static void put_pins(const struct plan *plan, const struct selector *s, void (*put)(const char *text))
+{
+	char line[RECORD_MAX];
+
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		const struct device *d = &plan->devices->dev[i];
+		struct text t = text_in(line, sizeof(line));
+
+		if (!match_place(&s->place, plan->devices, d))
+			continue;
+		text_add(&t, "pin ");
+		place_text(&s->place, d->addr.devfn, &t);
+		text_add(&t, " ");
+		ids_text(&d->ids, &t);
+		text_add(&t, "\n");
+		put(line);
+	}
+}
+
+void describe_facts(const struct plan *plan, void (*put)(const char *text))
+{
+	const struct rules *rules = plan->rules;
+	char line[RECORD_MAX], addr[ADDR_MAX];
+
+	for (size_t r = 0; r < rules->n; r++)
+		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++)
+			if (rules->rule[r].line && rules->selector[s].kind != SELECT_IDS)
+				put_pins(plan, &rules->selector[s], put);
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		const struct device *d = &plan->devices->dev[i];
+		struct text t = text_in(line, sizeof(line));
+
+		if (!d->carries)
+			continue;
+		text_add(&t, "protect %s ", text_addr(addr, d->addr));
+		ids_text(&d->ids, &t);
+		text_add(&t, " ");
+		protect_text(d->carries, &t);
+		text_add(&t, "\n");
+		put(line);
 	}
 }

@@ -23,6 +23,12 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
  */
 void describe_plan(const struct plan *plan, void (*put)(const char *text));
 
+/*
+ * What an image is to know of this machine, line by line: "pin PLACE IDS" for
+ * each device at a rule's place, then "protect ADDRESS IDS REASON".
+ */
+void describe_facts(const struct plan *plan, void (*put)(const char *text));
+
 /* The rules in their order as one canonical line each, handed to put() in pieces. */
 void describe_rules(const struct rules *rules, void (*put)(const char *text));
 

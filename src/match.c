@@ -35,12 +35,18 @@ bool match_ids(const struct selector *s, const struct ids *is)
 	       ((s->ids.class ^ is->class) & s->class_mask) == 0;
 }
 
+bool match_pinned(const struct fact *pin, const struct ids *is)
+{
+	return id_matches(pin->ids.vendor, is->vendor) && id_matches(pin->ids.device, is->device) &&
+	       id_matches(pin->ids.subvendor, is->subvendor) && id_matches(pin->ids.subdevice, is->subdevice);
+}
+
 /*
  * From the device up, as pci_dev_str_match_path() in the kernel's
  * drivers/pci/pci.c does. A VF on another bus than its PF's sits on a bus of
  * its own, which no path reaches.
  */
-static bool place_matches(const struct place *place, const struct devices *devices, const struct device *d)
+bool match_place(const struct place *place, const struct devices *devices, const struct device *d)
 {
 	unsigned hop = place->hops - 1u;
 
@@ -66,45 +72,82 @@ static bool in_groups(const struct hit *hit, int32_t group)
 	return false;
 }
 
-static bool selector_matches(const struct selector *s, const struct hit *hit, const struct devices *devices, const struct device *d)
+/* A match under construction. */
+struct matcher {
+	const struct rules *rules;
+	const struct devices *devices;
+	struct match match;
+};
+
+/* Whether a device has the ids of one that is pinned at a selector's place. */
+static bool has_pinned_ids(const struct matcher *m, const struct selector *s, const struct device *d)
 {
-	switch (s->kind) {
+	const struct fact *pin;
+
+	for (uint8_t fn = 0; fn < 8; fn++) {
+		pin = rules_pin(m->rules, s, (uint8_t)((s->place.devfn[s->place.hops - 1] & ~7) | fn));
+		if (pin && match_pinned(pin, &d->ids))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a device is at a selector's place. Where what is pinned there has
+ * moved nothing is, and a keep takes for it whatever has its ids.
+ */
+static bool is_at_place(const struct matcher *m, const struct rule *rule, size_t s, const struct device *d)
+{
+	const struct selector *sel = &m->rules->selector[s];
+
+	if (m->match.hit[s].moved)
+		return rule->keyword == KEYWORD_KEEP && has_pinned_ids(m, sel, d);
+	return match_place(&sel->place, m->devices, d);
+}
+
+static bool selector_matches(const struct matcher *m, const struct rule *rule, size_t s, const struct device *d)
+{
+	const struct selector *sel = &m->rules->selector[s];
+	const struct hit *hit = &m->match.hit[s];
+
+	switch (sel->kind) {
 	case SELECT_PLACE:
-		return place_matches(&s->place, devices, d);
+		return is_at_place(m, rule, s, d);
 	case SELECT_VF:
-		return d->pf >= 0 && d->vf_index >= (int32_t)s->vf_first && d->vf_index <= (int32_t)s->vf_last &&
-		       place_matches(&s->place, devices, &devices->dev[d->pf]);
+		return d->pf >= 0 && d->vf_index >= (int32_t)sel->vf_first && d->vf_index <= (int32_t)sel->vf_last &&
+		       is_at_place(m, rule, s, &m->devices->dev[d->pf]);
 	case SELECT_GROUP:
-		return in_groups(hit, d->group) && !device_is_bridge(d);
+		return !hit->moved && in_groups(hit, d->group) && !device_is_bridge(d);
 	default:
-		return match_ids(s, &d->ids) && (s->has_place ? place_matches(&s->place, devices, d) : !device_is_bridge(d));
+		return match_ids(sel, &d->ids) && (sel->has_place ? match_place(&sel->place, m->devices, d) : !device_is_bridge(d));
 	}
 }
 
-/* What there is to tell of a selector that does not match a device. */
-static void note_near_miss(struct hit *hit, const struct rule *rule, const struct selector *s, const struct devices *devices, int32_t i)
-{
-	const struct device *d = &devices->dev[i];
-
-	if (s->kind == SELECT_VF && place_matches(&s->place, devices, d))
-		hit->pf = i;
-	if (rule->keyword == KEYWORD_VFS && d->pf >= 0 && selector_matches(s, hit, devices, d))
-		hit->vfs++;
-	if (s->kind != SELECT_IDS)
-		return;
-	if (s->has_place && hit->mismatch < 0 && !match_ids(s, &d->ids) && place_matches(&s->place, devices, d))
-		hit->mismatch = i;
-	if (!s->has_place && device_is_bridge(d) && match_ids(s, &d->ids))
-		hit->bridges++;
-}
-
 /* Whether a selector means a device as far as claim and keep go: a vfs rule means PFs, and claims the VFs of those. */
-static bool selector_takes(const struct rule *rule, const struct selector *s, const struct hit *hit, const struct devices *devices,
-			   const struct device *d)
+static bool selector_takes(const struct matcher *m, const struct rule *rule, size_t s, const struct device *d)
 {
 	if (rule->keyword != KEYWORD_VFS)
-		return selector_matches(s, hit, devices, d);
-	return d->pf >= 0 && selector_matches(s, hit, devices, &devices->dev[d->pf]);
+		return selector_matches(m, rule, s, d);
+	return d->pf >= 0 && selector_matches(m, rule, s, &m->devices->dev[d->pf]);
+}
+
+/* What there is to tell of a selector that does not match a device. */
+static void note_near_miss(struct matcher *m, const struct rule *rule, size_t s, int32_t i)
+{
+	const struct selector *sel = &m->rules->selector[s];
+	const struct device *d = &m->devices->dev[i];
+	struct hit *hit = &m->match.hit[s];
+
+	if (sel->kind == SELECT_VF && match_place(&sel->place, m->devices, d))
+		hit->pf = i;
+	if (rule->keyword == KEYWORD_VFS && d->pf >= 0 && selector_matches(m, rule, s, d))
+		hit->vfs++;
+	if (sel->kind != SELECT_IDS)
+		return;
+	if (sel->has_place && hit->mismatch < 0 && !match_ids(sel, &d->ids) && match_place(&sel->place, m->devices, d))
+		hit->mismatch = i;
+	if (!sel->has_place && device_is_bridge(d) && match_ids(sel, &d->ids))
+		hit->bridges++;
 }
 
 /*
@@ -133,17 +176,17 @@ static struct device future_vf(const struct devices *devices, int32_t pf, int32_
 }
 
 /* Whether the rules claim some VF that a PF can have. */
-static bool claims_future_vf(const struct match *m, const struct rules *rules, const struct devices *devices, int32_t pf)
+static bool claims_future_vf(const struct matcher *m, int32_t pf)
 {
-	for (int32_t index = 0; index < devices->dev[pf].total_vfs; index++) {
-		struct device vf = future_vf(devices, pf, index);
+	for (int32_t index = 0; index < m->devices->dev[pf].total_vfs; index++) {
+		struct device vf = future_vf(m->devices, pf, index);
 
-		for (size_t r = rules->n; r-- > 0;) {
-			const struct rule *rule = &rules->rule[r];
+		for (size_t r = m->rules->n; r-- > 0;) {
+			const struct rule *rule = &m->rules->rule[r];
 			bool takes = false;
 
 			for (size_t s = rule->first; s < rule->first + rule->n && !takes; s++)
-				takes = selector_takes(rule, &rules->selector[s], &m->hit[s], devices, &vf);
+				takes = selector_takes(m, rule, s, &vf);
 			if (takes && rule->keyword != KEYWORD_KEEP)
 				return true;
 			if (takes)
@@ -153,30 +196,28 @@ static bool claims_future_vf(const struct match *m, const struct rules *rules, c
 	return false;
 }
 
-static void match_device(struct match *m, const struct rules *rules, const struct devices *devices, int32_t i)
+static void match_device(struct matcher *m, int32_t i)
 {
-	const struct device *d = &devices->dev[i];
-	struct choice *c = &m->choice[i];
+	const struct device *d = &m->devices->dev[i];
+	const struct rules *rules = m->rules;
+	struct choice *c = &m->match.choice[i];
 
 	*c = (struct choice){ .rule = -1, .selector = -1, .beaten = -1, .vfs_rule = -1, .vfs_selector = -1 };
 	for (size_t r = 0; r < rules->n; r++) {
 		const struct rule *rule = &rules->rule[r];
 
 		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
-			const struct selector *sel = &rules->selector[s];
-			struct hit *hit = &m->hit[s];
-
-			if (rule->keyword == KEYWORD_VFS && d->pf < 0 && selector_matches(sel, hit, devices, d)) {
-				hit->devices++;
+			if (rule->keyword == KEYWORD_VFS && d->pf < 0 && selector_matches(m, rule, s, d)) {
+				m->match.hit[s].devices++;
 				c->vfs_rule = (int32_t)r;
 				c->vfs_selector = (int32_t)s;
 			}
-			if (!selector_takes(rule, sel, hit, devices, d)) {
-				note_near_miss(hit, rule, sel, devices, i);
+			if (!selector_takes(m, rule, s, d)) {
+				note_near_miss(m, rule, s, i);
 				continue;
 			}
 			if (rule->keyword != KEYWORD_VFS)
-				hit->devices++;
+				m->match.hit[s].devices++;
 			if (rule->keyword != KEYWORD_KEEP)
 				c->beaten = -1;
 			else if (c->rule >= 0 && rules->rule[c->rule].keyword != KEYWORD_KEEP)
@@ -185,32 +226,67 @@ static void match_device(struct match *m, const struct rules *rules, const struc
 			c->selector = (int32_t)s;
 		}
 	}
-	c->fence = c->vfs_rule >= 0 || claims_future_vf(m, rules, devices, i);
+	c->fence = c->vfs_rule >= 0 || claims_future_vf(m, i);
+}
+
+/*
+ * What is at a selector's place: the groups there, and whether another device
+ * is there than the one that is pinned. A keep errs on the host's side: its
+ * device has also moved where none is left in its place. Parameters have no pins.
+ */
+static void look_at_place(struct matcher *m, const struct rule *rule, size_t s)
+{
+	const struct selector *sel = &m->rules->selector[s];
+	struct hit *hit = &m->match.hit[s];
+	size_t groups = 0, there = 0;
+
+	for (size_t i = 0; i < m->devices->n; i++) {
+		const struct device *d = &m->devices->dev[i];
+		const struct fact *pin;
+
+		if (!match_place(&sel->place, m->devices, d))
+			continue;
+		there++;
+		if (groups < 8)
+			hit->group[groups++] = d->group;
+		pin = rule->line ? rules_pin(m->rules, sel, d->addr.devfn) : NULL;
+		if (!pin || (pin->place.devfn[pin->place.hops - 1] == d->addr.devfn && match_pinned(pin, &d->ids)))
+			continue;
+		hit->moved = true;
+		if (hit->mismatch < 0)
+			hit->mismatch = (int32_t)i;
+	}
+	if (rule->keyword == KEYWORD_KEEP && rule->line && there == 0)
+		hit->moved = rules_pin(m->rules, sel, 0) != NULL;
 }
 
 int match_build(struct match *out, const struct rules *rules, const struct devices *devices)
 {
-	struct match m = {
-		.choice = calloc(devices->n + 1, sizeof(*m.choice)),
-		.hit = calloc(rules->selectors + 1, sizeof(*m.hit)),
+	struct matcher m = {
+		.rules = rules,
+		.devices = devices,
+		.match = {
+			.choice = calloc(devices->n + 1, sizeof(*m.match.choice)),
+			.hit = calloc(rules->selectors + 1, sizeof(*m.match.hit)),
+		},
 	};
 
-	if (!m.choice || !m.hit) {
-		match_free(&m);
+	if (!m.match.choice || !m.match.hit) {
+		match_free(&m.match);
 		return -ENOMEM;
 	}
-	for (size_t s = 0; s < rules->selectors; s++) {
-		const struct selector *sel = &rules->selector[s];
-		size_t groups = 0;
+	for (size_t r = 0; r < rules->n; r++) {
+		const struct rule *rule = &rules->rule[r];
 
-		m.hit[s] = (struct hit){ .pf = -1, .mismatch = -1, .group = { -1, -1, -1, -1, -1, -1, -1, -1 } };
-		for (size_t i = 0; sel->kind == SELECT_GROUP && groups < 8 && i < devices->n; i++)
-			if (place_matches(&sel->place, devices, &devices->dev[i]))
-				m.hit[s].group[groups++] = devices->dev[i].group;
+		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
+			m.match.hit[s] = (struct hit){ .pf = -1, .mismatch = -1, .group = { -1, -1, -1, -1, -1, -1, -1, -1 } };
+			if (rules->selector[s].kind != SELECT_IDS)
+				look_at_place(&m, rule, s);
+		}
 	}
 	for (size_t i = 0; i < devices->n; i++)
-		match_device(&m, rules, devices, (int32_t)i);
-	*out = m;
+		match_device(&m, (int32_t)i);
+	*out = m.match;
 	return 0;
 }
 

@@ -20,7 +20,8 @@ struct hit {
 	uint32_t bridges;	/* how many bridges it matched only by ids or class, which doesn't count */
 	uint32_t vfs;		/* a vfs rule's: how many VFs it matched, which have none of their own */
 	int32_t pf;		/* vf@: the PF at the place */
-	int32_t mismatch;	/* the first device at its place with other ids than asserted */
+	int32_t mismatch;	/* the first device at its place with other ids than asserted or pinned */
+	bool moved;		/* what was pinned at its place is not there */
 	int32_t group[8];	/* group@: the IOMMU groups of what is at the place, of a slot up to eight */
 };
 
@@ -32,6 +33,12 @@ struct match {
 /* Match all devices with all rules. 0 or -ENOMEM; give what it made to match_free(). */
 int match_build(struct match *out, const struct rules *rules, const struct devices *devices);
 void match_free(struct match *match);
+
+/* Whether all ids that are asked for are those of a device; the class is not asked for. */
+bool match_pinned(const struct fact *pin, const struct ids *is);
+
+/* Whether a device is at a place. */
+bool match_place(const struct place *place, const struct devices *devices, const struct device *d);
 
 /* Whether a selector's ids and class fit, whatever its place. */
 bool match_ids(const struct selector *s, const struct ids *is);

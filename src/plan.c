@@ -49,7 +49,7 @@ bool plan_wants(const struct plan *plan, size_t dev)
 	return pf < 0 || !plan_changes_vfs(plan, (size_t)pf);
 }
 
-/* Notes are at most two a selector, six a device and one on the machine: room for all is there. */
+/* Notes are at most two a selector, eight a device and one on the machine: room for all is there. */
 static void add_note(struct builder *b, enum note_kind kind, enum level level, int32_t dev, int32_t rule, int32_t selector)
 {
 	b->plan.note[b->plan.notes++] = (struct note){ kind, level, dev, rule, selector };
@@ -118,9 +118,18 @@ static void judge_vfs(struct builder *b, int32_t i)
 		add_note(b, NOTE_VFS_IN_USE, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
 }
 
+/* Only a rule that says where a device is takes one that the machine needs. */
+static bool names_place(const struct rules *rules, int32_t rule, int32_t selector)
+{
+	const struct selector *s = &rules->selector[selector];
+
+	return rules->rule[rule].keyword == KEYWORD_CLAIM && (s->has_place ? s->kind != SELECT_GROUP : s->kind == SELECT_PLACE);
+}
+
 static void judge_device(struct builder *b, int32_t i)
 {
 	const struct choice *c = &b->match->choice[i];
+	const struct device *d = &b->plan.devices->dev[i];
 	struct verdict *v = &b->plan.verdict[i];
 	const struct rule *rule;
 
@@ -135,12 +144,17 @@ static void judge_device(struct builder *b, int32_t i)
 		v->action = ACTION_KEEP;
 		return;
 	}
+	if (d->carries && !names_place(b->plan.rules, c->rule, c->selector)) {
+		v->action = ACTION_REFUSE;
+		if (plan_wants(&b->plan, (size_t)i))
+			add_note(b, NOTE_PROTECTED, LEVEL_ERR, i, c->rule, c->selector);
+		return;
+	}
 	v->action = ACTION_CLAIM;
-	if (str_is(rule->driver, "auto"))
-		set_driver(b, v, str_of(b->plan.devices->dev[i].variant));
-	else
-		set_driver(b, v, rule->driver);
-	if (device_is_bridge(&b->plan.devices->dev[i]) && plan_wants(&b->plan, (size_t)i))
+	set_driver(b, v, str_is(rule->driver, "auto") ? str_of(d->variant) : rule->driver);
+	if (d->carries && plan_wants(&b->plan, (size_t)i))
+		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, c->rule, c->selector);
+	if (device_is_bridge(d) && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_BRIDGE, LEVEL_WARNING, i, c->rule, c->selector);
 }
 
@@ -174,8 +188,8 @@ static bool group_conflicts(const struct plan *plan, size_t first, size_t last)
 }
 
 /*
- * Claim what else is in the group of a claimed device. What a rule keeps stays
- * with the host, and so does a PF that needs its driver for its VFs.
+ * Claim what else is in the group of a claimed device. What a rule keeps or the
+ * machine needs stays with the host, and so does a PF that makes VFs.
  */
 static void claim_group(struct builder *b, size_t first, size_t last, const struct verdict *owner)
 {
@@ -183,7 +197,8 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 		int32_t i = b->plan.by_group[k].dev;
 		struct verdict *v = &b->plan.verdict[i];
 
-		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP || v->vfs > 0)
+		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP || v->vfs > 0 ||
+		    b->plan.devices->dev[i].carries)
 			continue;
 		v->action = ACTION_CLAIM;
 		v->rule = owner->rule;
@@ -251,10 +266,18 @@ static void judge_mismatches(struct builder *b)
 {
 	const struct rules *rules = b->plan.rules;
 
-	for (size_t r = 0; r < rules->n; r++)
-		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++)
-			if (b->match->hit[s].mismatch >= 0 && b->match->hit[s].devices == 0 && rules->rule[r].keyword != KEYWORD_KEEP)
-				judge_mismatch(b, b->match->hit[s].mismatch, (int32_t)r, (int32_t)s);
+	for (size_t r = 0; r < rules->n; r++) {
+		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++) {
+			const struct hit *hit = &b->match->hit[s];
+
+			if (rules->rule[r].keyword == KEYWORD_KEEP) {
+				if (hit->moved && !b->plan.only)
+					add_note(b, NOTE_MOVED, LEVEL_WARNING, -1, (int32_t)r, (int32_t)s);
+			} else if (hit->mismatch >= 0 && hit->devices == 0) {
+				judge_mismatch(b, hit->mismatch, (int32_t)r, (int32_t)s);
+			}
+		}
+	}
 }
 
 /* A claim that a keep takes back is told; not for a VF that goes away anyway. */
@@ -443,7 +466,7 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 			.verdict = calloc(n + 1, sizeof(*b.plan.verdict)),
 			.by_group = calloc(n + 1, sizeof(*b.plan.by_group)),
 			.step = calloc(7 * n + 1, sizeof(*b.plan.step)),
-			.note = calloc(6 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
+			.note = calloc(8 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
 		},
 		.match = match,
 		.drivers = drivers,

@@ -53,6 +53,8 @@ struct device {
 	int32_t vf_offset, vf_stride;	/* and where they will be, counted from the PF; -1 where it is not known */
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */
 	bool in_use;		/* a VF: a host driver has it, or a guest */
+	uint8_t carries;	/* what the machine needs of it, as protect_text() tells; 0: nothing */
+	bool carries_by_ids;	/* it is only known that a device with its ids does */
 	char driver[DRIVER_MAX];	/* "" without one */
 	char override[DRIVER_MAX];	/* driver_override, "" where unset */
 	char variant[DRIVER_MAX];	/* what driver=auto means for it, "" where no rule says auto */

@@ -27,8 +27,10 @@ enum {
 };
 
 /* What is carried, in the order of the bits: mount points, and others. */
-enum { SWAP = 4, RESUME, ROUTE, CARRIED };
-static const char *const carried[CARRIED] = { "/", "/usr", "/boot", "/boot/efi", "swap", "resume", "default route" };
+enum { SWAP = 4, RESUME, ROUTE, OTHER, CARRIED };
+static const char *const carried[CARRIED] = {
+	"/", "/usr", "/boot", "/boot/efi", "swap", "resume", "default route", "what the machine needs",
+};
 
 static const char block_class[] = "sys/class/block";
 
@@ -111,7 +113,7 @@ static struct str read_text(struct search *s, const char *path, char **data)
 	int r = sysfs_read_all(s->root, path, data, &text.len);
 
 	if (r < 0 && r != -ENOENT)
-		say(s, path, strerror(-r));
+		say(s, path, text_error(-r));
 	text.p = *data;
 	return text;
 }
@@ -213,7 +215,7 @@ static void follow_device(struct search *s, const char *dir, const char *name)
 	int r = sysfs_link_whole(s->root, path_of(s, "%s/%s", dir, name), target, sizeof(target));
 
 	if (r < 0) {
-		say(s, name, strerror(-r));
+		say(s, name, text_error(-r));
 	} else if (mark_path(s, target)) {
 		s->settled = true;
 	} else if (s->visits++ >= VISITS_MAX || s->depth >= DEPTH_MAX) {
@@ -535,7 +537,7 @@ int protect_find(const struct root *root, const struct devices *devices, struct 
 	if (mounts && !m)
 		say(&s, "/proc/self/mountinfo", "nothing is mounted there");
 	/* an initramfs has not come to what the machine needs */
-	for (; devices->n > 0 && s.what < CARRIED && !(m && strcmp(m->type, "rootfs") == 0); s.what++) {
+	for (; devices->n > 0 && s.what < OTHER && !(m && strcmp(m->type, "rootfs") == 0); s.what++) {
 		const struct mount *on = s.what < SWAP ? find_mount(&s, carried[s.what], true) : NULL;
 
 		s.visits = 0;
@@ -576,4 +578,21 @@ void protect_text(uint8_t carries, struct text *t)
 		text_add(t, "%s%s", comma, carried[i]);
 		comma = ", ";
 	}
+}
+
+uint8_t protect_parse(struct str text)
+{
+	uint8_t carries = 0;
+
+	while (text.len > 0) {
+		struct str one;
+
+		while (text.len > 0 && (text.p[0] == ',' || text.p[0] == ' '))
+			text = str_skip(text, 1);
+		one = (struct str){ .p = text.p, .len = str_find(text, ',') };
+		for (unsigned i = 0; i < CARRIED; i++)
+			carries |= (uint8_t)(str_is(one, carried[i]) << i);
+		text = str_skip(text, one.len);
+	}
+	return carries ? carries : 1u << OTHER;
 }

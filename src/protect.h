@@ -29,4 +29,7 @@ void protect_free(struct protects *protects);
 /* Append what a device carries: "/, /boot, swap". */
 void protect_text(uint8_t carries, struct text *t);
 
+/* The reverse. A text without a word that it knows means something too. */
+uint8_t protect_parse(struct str text);
+
 #endif

@@ -121,30 +121,34 @@ static bool has_new_line(struct str line, const struct plan *plan, const struct 
 	return i >= 0 && outcome[i].result != RESULT_NONE;
 }
 
-bool report_has_failed(const struct root *root, struct addr wanted)
+enum told report_told(const struct root *root, const struct device *d)
 {
 	static const enum result failures[] = { RESULT_FAILED, RESULT_REFUSED, RESULT_RELEASED };
-	char *text;
+	char *text, ids[16];
 	size_t len;
-	struct str rest, line, word = { .len = 0 };
-	bool failed = false;
+	struct str rest, line, word;
+	struct text t = text_in(ids, sizeof(ids));
+	enum told told = TOLD_NOTHING;
 
 	if (sysfs_read_all(root, status_path, &text, &len) < 0)
-		return false;
+		return TOLD_NOTHING;
+	text_add(&t, "%04x:%04x", d->ids.vendor, d->ids.device);
 	rest = (struct str){ .p = text, .len = len };
-	while (!failed && token_line(&rest, &line)) {
+	while (told == TOLD_NOTHING && token_line(&rest, &line)) {
 		struct addr a;
 
-		if (!scan_addr(&line, &a) || addr_compare(a, wanted) != 0)
+		if (!scan_addr(&line, &a) || addr_compare(a, d->addr) != 0 || !token_word(&line, BLANKS, &word) || !str_is(word, ids))
 			continue;
-		/* IDS ACTION RESULT */
-		for (int i = 0; i < 3 && token_word(&line, BLANKS, &word); i++)
+		told = TOLD;
+		/* ACTION RESULT */
+		for (int i = 0; i < 2 && token_word(&line, BLANKS, &word); i++)
 			;
 		for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-			failed |= str_is(word, result_name[failures[i]]);
+			if (str_is(word, result_name[failures[i]]))
+				told = TOLD_FAILURE;
 	}
 	free(text);
-	return failed;
+	return told;
 }
 
 int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)

@@ -43,8 +43,9 @@ struct outcome {
 	uint64_t us;	/* spent in writes to the kernel for it */
 };
 
-/* Whether an earlier run told that it could not do what the rules want for this device. */
-bool report_has_failed(const struct root *root, struct addr a);
+/* What an earlier run has told of a device: nothing, something, or that what the rules want could not be done. */
+enum told { TOLD_NOTHING, TOLD, TOLD_FAILURE };
+enum told report_told(const struct root *root, const struct device *d);
 
 /*
  * Bring /run/preclaim/status up to date: a line for each device with an

@@ -65,6 +65,7 @@ void rules_free(struct rules *rules)
 		free(rules->fault[i].what);
 	free(rules->fault);
 	free(rules->selector);
+	free(rules->fact);
 	free(rules->rule);
 }
 
@@ -529,7 +530,59 @@ static void parse_statement(struct parser *p, struct str name, struct str rest)
 	r->rule[r->n++] = rule;
 }
 
-int rules_add_file(struct rules *rules, const char *source, struct str text)
+/* What follows "pin" or "protect". */
+static void parse_fact(struct parser *p, struct str name, struct str rest)
+{
+	struct rules *r = p->rules;
+	struct fact fact = { .protects = str_is(name, "protect") };
+	struct str place, word;
+	struct selector ids;
+
+	if (!fact.protects && !str_is(name, "pin")) {
+		fault(p, name.p, name, "unknown keyword: pin or protect is wanted");
+		return;
+	}
+	if (!token_word(&rest, BLANKS, &place) || !token_word(&rest, BLANKS, &word)) {
+		fault(p, rest.p, (struct str){ .p = NULL }, "a place and ids are wanted");
+		return;
+	}
+	if (!parse_place(p, place, place, &fact.place) || !parse_ids(p, word, word, &ids))
+		return;
+	fact.ids = ids.ids;
+	fact.reason = rest;
+	if (grow(&r->fact, r->facts, sizeof(fact)))
+		r->fact[r->facts++] = fact;
+	else
+		p->error = -ENOMEM;
+}
+
+static bool same_slot(const struct place *a, const struct place *b)
+{
+	unsigned last = a->hops - 1u;
+
+	return a->domain == b->domain && a->bus == b->bus && a->hops == b->hops && memcmp(a->devfn, b->devfn, last) == 0 &&
+	       a->devfn[last] >> 3 == b->devfn[last] >> 3 && (a->any_function || a->devfn[last] == b->devfn[last]);
+}
+
+const struct fact *rules_pin(const struct rules *rules, const struct selector *s, uint8_t devfn)
+{
+	const struct fact *any = NULL;
+
+	for (size_t i = 0; i < rules->facts; i++) {
+		const struct fact *f = &rules->fact[i];
+
+		if (f->protects || !same_slot(&s->place, &f->place))
+			continue;
+		if (f->place.devfn[f->place.hops - 1] == devfn)
+			return f;
+		any = f;
+	}
+	return any;
+}
+
+/* Every line with a word in it is one statement. */
+static int parse_lines(struct rules *rules, const char *source, struct str text,
+		       void (*parse)(struct parser *p, struct str name, struct str rest))
 {
 	struct parser p = { .rules = rules, .source = source, .separator = BLANKS };
 	struct str line, word;
@@ -542,9 +595,19 @@ int rules_add_file(struct rules *rules, const char *source, struct str text)
 		if (nul < line.len)
 			fault(&p, line.p + nul, (struct str){ .p = NULL }, "a NUL byte; is this a text file?");
 		else if (token_word(&line, BLANKS, &word))
-			parse_statement(&p, word, line);
+			parse(&p, word, line);
 	}
 	return p.error;
+}
+
+int rules_add_file(struct rules *rules, const char *source, struct str text)
+{
+	return parse_lines(rules, source, text, parse_statement);
+}
+
+int rules_add_facts(struct rules *rules, const char *source, struct str text)
+{
+	return parse_lines(rules, source, text, parse_fact);
 }
 
 int rules_add_cmdline(struct rules *rules, struct str cmdline)

@@ -56,6 +56,17 @@ struct fault {
 	char *what;
 };
 
+/*
+ * What an image knows of the machine that it was made on: which ids the device
+ * at a rule's place had, or what a device carries that the machine needs.
+ */
+struct fact {
+	bool protects;			/* else it is a pin */
+	struct place place;		/* of one function */
+	struct ids ids;			/* without the class */
+	struct str reason;		/* of a protection: what the device carries */
+};
+
 enum on_failure { FAILURE_HOLD, FAILURE_RELEASE };
 enum group_policy { GROUP_WARN, GROUP_CLAIM, GROUP_REFUSE };
 
@@ -72,6 +83,8 @@ struct rules {
 	size_t n;
 	struct selector *selector;
 	size_t selectors;
+	struct fact *fact;
+	size_t facts;
 	struct fault *fault;
 	size_t faults;
 	struct settings settings;
@@ -87,6 +100,15 @@ void rules_free(struct rules *rules);
  */
 int rules_add_file(struct rules *rules, const char *source, struct str text);
 int rules_add_cmdline(struct rules *rules, struct str cmdline);
+
+/* Add facts: lines "pin PLACE IDS" and "protect ADDRESS IDS REASON". As the two above. */
+int rules_add_facts(struct rules *rules, const char *source, struct str text);
+
+/*
+ * What is pinned at the place of a selector: for that function of it, else for
+ * any. NULL where nothing is.
+ */
+const struct fact *rules_pin(const struct rules *rules, const struct selector *s, uint8_t devfn);
 
 /* The keyword as it is written in a rule. */
 const char *keyword_name(enum keyword keyword);

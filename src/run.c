@@ -19,6 +19,7 @@
 #include "describe.h"
 #include "match.h"
 #include "plan.h"
+#include "protect.h"
 #include "report.h"
 #include "scan.h"
 #include "sysfs.h"
@@ -45,6 +46,7 @@ struct run {
 	bool only_vfs;		/* it is about their VFs, not themselves */
 	bool *only;		/* a flag for each device */
 	bool missing;		/* an address asked for is not there */
+	bool applies;		/* it is to change something */
 	uint64_t start_us, deadline_us;
 };
 
@@ -189,6 +191,52 @@ static void drop_plan(struct run *run)
 	run->only = NULL;
 }
 
+/* Mark what the machine needs, by what the image knows: where it was, or else by its ids. */
+static void mark_by_facts(struct run *run)
+{
+	for (size_t i = 0; i < run->config.rules.facts; i++) {
+		const struct fact *f = &run->config.rules.fact[i];
+		const struct addr addr = { .domain = f->place.domain, .bus = f->place.bus, .devfn = f->place.devfn[0] };
+		int32_t at = device_find(&run->devices, addr);
+
+		if (!f->protects)
+			continue;
+		if (at >= 0 && match_pinned(f, &run->devices.dev[at].ids)) {
+			run->devices.dev[at].carries |= protect_parse(f->reason);
+			continue;
+		}
+		for (size_t k = 0; k < run->devices.n; k++) {
+			struct device *d = &run->devices.dev[k];
+
+			if (!match_pinned(f, &d->ids))
+				continue;
+			d->carries_by_ids |= d->carries == 0;
+			d->carries |= protect_parse(f->reason);
+		}
+	}
+}
+
+/* Mark what the machine needs: as the image knows it, or on a running host as it is now. */
+static int find_protected(struct run *run)
+{
+	struct protects protects;
+	int r;
+
+	if (run->config.has_facts) {
+		mark_by_facts(run);
+		return 0;
+	}
+	r = protect_find(&run->root, &run->devices, &protects);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < run->devices.n; i++)
+		run->devices.dev[i].carries = protects.carries[i];
+	for (size_t i = 0; i < protects.warnings && !run->applies; i++)
+		report_say(&run->report, LEVEL_WARNING, "%s", protects.warning[i]);
+	protect_free(&protects);
+	return 0;
+}
+
 /* From the machine as it is to the plan. 0, or an exit status after telling why not. */
 static int make_plan(struct run *run)
 {
@@ -199,7 +247,8 @@ static int make_plan(struct run *run)
 	r = scan_drivers(&run->root, &run->drivers);
 	if (r < 0)
 		return system_error(run, "/sys/bus/pci/drivers: cannot read it", r);
-	if (run->n_asked > 0)
+	r = find_protected(run);
+	if (r == 0 && run->n_asked > 0)
 		r = choose_devices(run);
 	if (r == 0)
 		r = match_build(&run->match, &run->config.rules, &run->devices);
@@ -356,19 +405,29 @@ static void make_all_vfs(struct run *run, struct tally *tally)
 	free(child);
 }
 
+/*
+ * Whether an earlier run has told what this one would. udev begins with "add"
+ * for all that is there; a PF whose driver has come ("bind") is something new.
+ */
+static bool was_told(const struct run *run)
+{
+	const char *action = getenv("ACTION");
+	int32_t dev = run->n_asked > 0 ? device_find(&run->devices, run->asked[0]) : -1;
+	enum told told = dev >= 0 && action && strcmp(action, "add") == 0 ? report_told(&run->root, &run->devices.dev[dev]) : TOLD_NOTHING;
+
+	return told == TOLD_FAILURE || (told == TOLD && run->plan.steps == 0);
+}
+
 /* Carry the plan out. This is run in a child of its own: see apply(). */
 static int apply_all(struct run *run)
 {
 	struct outcome *outcome;
 	struct tally tally = { 0 };
-	const char *action = getenv("ACTION");
 	int lock = lock_run(run);
-	int r;
+	int r = make_plan(run);
 
-	/* udev begins with "add" for all that is there; a PF whose driver has come ("bind") is something new */
-	run->report.again = run->report.from_udev && action && strcmp(action, "add") == 0 && run->n_asked > 0 &&
-			    report_has_failed(&run->root, run->asked[0]);
-	r = make_plan(run);
+	if (run->report.from_udev && r == EXIT_HOLDS)
+		run->report.again = was_told(run);
 	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
 	if (r == EXIT_HOLDS && run->plan.steps > 0) {
 		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
@@ -474,13 +533,14 @@ static int print_image(struct run *run)
 
 	describe_rules(&run->config.rules, put);
 	if (sysfs_exists(&run->root, "sys/bus/pci/devices") && make_plan(run) == EXIT_HOLDS && run->devices.n > 0) {
+		describe_facts(&run->plan, put);
 		say_notes(run);
 		holds = plan_holds(&run->plan);
 	}
 	return exit_status(run, holds);
 }
 
-static int perform(struct run *run, bool applies)
+static int perform(struct run *run)
 {
 	int r;
 
@@ -491,11 +551,11 @@ static int perform(struct run *run, bool applies)
 		const struct tally none = { 0 };
 
 		report_say(&run->report, LEVEL_INFO, "off: preclaim.off is on the kernel command line");
-		if (applies && !run->options->dry_run)
+		if (run->applies)
 			say_done(run, &none);
 		return exit_status(run, true);
 	}
-	if (applies && !run->options->dry_run)
+	if (run->applies)
 		return apply(run);
 	r = run->options->image ? print_image(run) : print_plan(run);
 	if (fflush(stdout) != 0)
@@ -505,11 +565,10 @@ static int perform(struct run *run, bool applies)
 
 enum exit_status run_command(const struct options *options, bool applies)
 {
-	struct run run = { .options = options, .start_us = clock_us() };
+	struct run run = { .options = options, .applies = applies && !options->dry_run, .start_us = clock_us() };
 	int r = sysfs_open(&run.root, options->root);
 
-	run.report = report_new(&run.root, options->loudest, applies && !options->dry_run,
-				getenv("SEQNUM") != NULL);
+	run.report = report_new(&run.root, options->loudest, run.applies, getenv("SEQNUM") != NULL);
 	if (r < 0)
 		return system_error(&run, options->root, r);
 	run.asked = calloc((size_t)options->addresses + 1, sizeof(*run.asked));
@@ -524,7 +583,7 @@ enum exit_status run_command(const struct options *options, bool applies)
 		/* those of the files and the command line were told when the boot began */
 		if (!run.report.from_udev)
 			say_faults(&run);
-		r = perform(&run, applies);
+		r = perform(&run);
 	}
 	drop_plan(&run);
 	config_free(&run.config);

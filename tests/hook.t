@@ -155,6 +155,36 @@ rules_and_program() {
 	ok 'init-top runs preclaim before udev'
 }
 
+# What the machine has at the places of rules, and what it needs to run.
+pins_and_protected() {
+	begin "$1" <<-'END'
+		claim class=0108
+		keep 5f:00.0
+		claim 5d:02.0/00.0
+	END
+	machine server-four-nvme
+	cat >"$dir/nvme.manifest" <<-'END'
+		proc/self/mountinfo = 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw\n
+		sys/dev/block/259:2 -> ../../devices/pci0000:5d/0000:5d:00.0/0000:5e:00.0/nvme/nvme0/nvme0n1/nvme0n1p2
+		sys/devices/pci0000:5d/0000:5d:00.0/0000:5e:00.0/nvme/nvme0/nvme0n1/nvme0n1p2/
+	END
+	"$top/tests/mktree" "$dir/nvme.manifest" "$dir"
+	make_image "$2"
+	cat >"$dir/expected" <<-'END'
+		pin 0000:5d:02.0/00.0 144d:a822:1028:1fda
+		pin 0000:5f:00.0 144d:a822:1028:1fda
+		protect 0000:5e:00.0 144d:a822:1028:1fda /
+	END
+	same "$dir/expected" "$dir/unpacked/etc/preclaim.image"
+	ok 'the image knows what is at the places of rules, and what the machine needs'
+	grep -q '0000:5e:00.0 .*: refused: carries /' "$dir/err"
+	ok 'whoever makes the image is told what will be refused'
+	rm -r "$dir/sys" "$dir/proc"
+	mkdir "$dir/sys" "$dir/proc"
+	make_image "$2" && [ -e "$dir/unpacked/etc/preclaim.image" ] && [ ! -s "$dir/unpacked/etc/preclaim.image" ]
+	ok 'where no device is to be seen the image knows nothing, and is made'
+}
+
 # As it is installed: all examples are commented out.
 example_rules() {
 	begin "$1" <"$roots/$1.conf"
@@ -437,7 +467,7 @@ for debian in bookworm trixie; do copy "$debian"; done
 for kernel in 6.1 6.12; do
 	debian=$(kernel_root $kernel)
 	version=$(kernel_version $kernel) || die "the $debian root has no kernel $kernel"
-	for case in rules_and_program example_rules by_any_user with_another_prefix bad_rules \
+	for case in rules_and_program pins_and_protected example_rules by_any_user with_another_prefix bad_rules \
 		unknown_driver unmatched_rule sriov udev_rules order mended_order; do
 		$case "$debian" "$version"
 	done
