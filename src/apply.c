@@ -602,7 +602,8 @@ static void say_notes(const struct apply *a, bool on_groups)
 		char line[RECORD_MAX];
 		struct text t = text_in(line, sizeof(line));
 
-		if ((note->kind == NOTE_GROUP_SHARED) != on_groups)
+		/* whoever made the image was warned of the display */
+		if ((note->kind == NOTE_GROUP_SHARED) != on_groups || note->kind == NOTE_DISPLAY)
 			continue;
 		if (on_groups)
 			rescan_group(a, note->dev);

@@ -9,6 +9,15 @@
 
 enum { CONFLICTS_SHOWN = 4 };
 
+const char *describe_action(enum action action)
+{
+	static const char *const name[] = {
+		[ACTION_NONE] = "vfs", [ACTION_CLAIM] = "claim", [ACTION_KEEP] = "keep", [ACTION_REFUSE] = "refuse",
+	};
+
+	return name[action];
+}
+
 void describe_device(const struct plan *plan, int32_t dev, struct text *t)
 {
 	const struct device *d = &plan->devices->dev[dev];
@@ -144,6 +153,9 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 	case NOTE_BRIDGE:
 		text_add(t, "is a bridge; claimed, as it is named by its address");
 		break;
+	case NOTE_DISPLAY:
+		text_add(t, "is the display that this machine boots on; once it is claimed, there is no console on it");
+		break;
 	case NOTE_GROUP_SHARED:
 		text_add(t, "group %d is not viable for VFIO: ", d->group);
 		conflicts_text(plan, note->dev, t);
@@ -191,13 +203,10 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 
 static void verdict_text(const struct plan *plan, int32_t i, struct text *t)
 {
-	static const char *const name[] = {
-		[ACTION_CLAIM] = "claim", [ACTION_KEEP] = "keep", [ACTION_REFUSE] = "refuse",
-	};
 	const struct verdict *v = &plan->verdict[i];
 
 	describe_device(plan, i, t);
-	text_add(t, " %s", name[v->action]);
+	text_add(t, " %s", describe_action(v->action));
 	if (v->action == ACTION_CLAIM)
 		text_add(t, " %s", v->driver);
 	if (plan->devices->dev[i].group >= 0)

@@ -5,6 +5,9 @@
 #include "plan.h"
 #include "text.h"
 
+/* An action as plan, status and messages have it; of a device that only has VFs it is "vfs". */
+const char *describe_action(enum action action);
+
 /* Append to t: "0000:01:00.0 [10de:2204]" */
 void describe_device(const struct plan *plan, int32_t dev, struct text *t);
 

@@ -49,7 +49,7 @@ bool plan_wants(const struct plan *plan, size_t dev)
 	return pf < 0 || !plan_changes_vfs(plan, (size_t)pf);
 }
 
-/* Notes are at most two a selector, eight a device and one on the machine: room for all is there. */
+/* Notes are at most two a selector, nine a device and one on the machine: room for all is there. */
 static void add_note(struct builder *b, enum note_kind kind, enum level level, int32_t dev, int32_t rule, int32_t selector)
 {
 	b->plan.note[b->plan.notes++] = (struct note){ kind, level, dev, rule, selector };
@@ -154,6 +154,8 @@ static void judge_device(struct builder *b, int32_t i)
 	set_driver(b, v, str_is(rule->driver, "auto") ? str_of(d->variant) : rule->driver);
 	if (d->carries && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, c->rule, c->selector);
+	if (d->boot_display && plan_wants(&b->plan, (size_t)i))
+		add_note(b, NOTE_DISPLAY, LEVEL_WARNING, i, c->rule, c->selector);
 	if (device_is_bridge(d) && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_BRIDGE, LEVEL_WARNING, i, c->rule, c->selector);
 }
@@ -466,7 +468,7 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 			.verdict = calloc(n + 1, sizeof(*b.plan.verdict)),
 			.by_group = calloc(n + 1, sizeof(*b.plan.by_group)),
 			.step = calloc(7 * n + 1, sizeof(*b.plan.step)),
-			.note = calloc(8 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
+			.note = calloc(9 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
 		},
 		.match = match,
 		.drivers = drivers,

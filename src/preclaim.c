@@ -21,6 +21,8 @@ static const char usage[] =
 	"  apply [ADDRESS...]   do what the rules say, for all devices or just these\n"
 	"  apply --wait         first wait until all that the rules want is there\n"
 	"  check [--image]      show what apply would do, or the rules as an image gets them\n"
+	"  list                 the devices by IOMMU group\n"
+	"  status               what the rules want, what happened, and what holds now\n"
 	"\n"
 	"  -n, --dry-run        apply: print the plan and change nothing\n"
 	"  -q, --quiet          tell only warnings and errors\n"
@@ -111,12 +113,38 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 	}
 }
 
+/* The command, and what goes with it. */
+static int take_command(struct options *options, char **words, int n)
+{
+	static const char *const name[] = {
+		[COMMAND_APPLY] = "apply", [COMMAND_CHECK] = "check", [COMMAND_LIST] = "list", [COMMAND_STATUS] = "status",
+	};
+	size_t command = 0;
+	struct addr a;
+
+	while (command < sizeof(name) / sizeof(name[0]) && strcmp(words[0], name[command]) != 0)
+		command++;
+	if (command == sizeof(name) / sizeof(name[0]))
+		return bad_usage("there is no command \"%s\"", words[0]);
+	options->command = (enum command)command;
+	if (options->image && command != COMMAND_CHECK)
+		return bad_usage("%s has no --image", words[0]);
+	if (options->wait && command != COMMAND_APPLY)
+		return bad_usage("%s has no --wait", words[0]);
+	if (command != COMMAND_APPLY && n > 1)
+		return bad_usage("%s takes no argument \"%s\"", words[0], words[1]);
+	for (int i = 1; i < n; i++)
+		if (!run_parse_address(words[i], &a))
+			return bad_usage("\"%s\" is no address", words[i]);
+	options->address = words + 1;
+	options->addresses = n - 1;
+	return 0;
+}
+
 static int run_main(int argc, char **argv)
 {
 	struct options options = { .root = "/", .loudest = LEVEL_INFO };
 	char **words = calloc((size_t)argc + 1, sizeof(*words));
-	bool applies = false, checks;
-	struct addr a;
 	int n = 0, r;
 
 	if (!words)
@@ -124,29 +152,13 @@ static int run_main(int argc, char **argv)
 	r = parse_options(argc, argv, &options, words, &n);
 	if (r == 0 && n == 0)
 		r = bad_usage("the command is missing");
-	if (r == 0) {
-		applies = strcmp(words[0], "apply") == 0;
-		checks = strcmp(words[0], "check") == 0;
-		if (!applies && !checks)
-			r = bad_usage("there is no command \"%s\"", words[0]);
-		else if (options.image && !checks)
-			r = bad_usage("%s has no --image", words[0]);
-		else if (options.wait && !applies)
-			r = bad_usage("%s has no --wait", words[0]);
-		else if (checks && n > 1)
-			r = bad_usage("check takes no argument \"%s\"", words[1]);
-		for (int i = 1; r == 0 && i < n; i++)
-			if (!run_parse_address(words[i], &a))
-				r = bad_usage("\"%s\" is no address", words[i]);
-	}
+	if (r == 0)
+		r = take_command(&options, words, n);
 	/* an image keeps no rule that was typed for one boot */
 	if (options.image && !options.cmdline)
 		options.cmdline = "";
-	if (r == 0) {
-		options.address = words + 1;
-		options.addresses = n - 1;
-		r = run_command(&options, applies);
-	}
+	if (r == 0)
+		r = run_command(&options);
 	free(words);
 	return r;
 }

@@ -78,15 +78,6 @@ void report_say(const struct report *report, enum level level, const char *forma
 			;
 }
 
-static const char *action_name(const struct verdict *v)
-{
-	static const char *const name[] = {
-		[ACTION_NONE] = "vfs", [ACTION_CLAIM] = "claim", [ACTION_KEEP] = "keep", [ACTION_REFUSE] = "refuse",
-	};
-
-	return v->vfs >= 0 ? "vfs" : name[v->action];
-}
-
 static const char *const result_name[] = {
 	[RESULT_NONE] = "none", [RESULT_CLAIMED] = "claimed", [RESULT_KEPT] = "kept", [RESULT_REFUSED] = "refused",
 	[RESULT_FAILED] = "failed", [RESULT_RELEASED] = "released", [RESULT_UNFINISHED] = "unfinished", [RESULT_CREATED] = "created", [RESULT_WAITING] = "waiting",
@@ -100,7 +91,7 @@ static void status_line(const struct plan *plan, int32_t i, const struct outcome
 	char addr[ADDR_MAX];
 
 	text_add(t, "%s %04x:%04x %s %s %s ", text_addr(addr, d->addr), d->ids.vendor, d->ids.device,
-		 action_name(v), result_name[outcome->result], d->driver[0] ? d->driver : "-");
+		 describe_action(v->vfs >= 0 ? ACTION_NONE : v->action), result_name[outcome->result], d->driver[0] ? d->driver : "-");
 	if (d->group >= 0)
 		text_add(t, "%d ", d->group);
 	else

@@ -22,6 +22,7 @@
 #include "protect.h"
 #include "report.h"
 #include "scan.h"
+#include "show.h"
 #include "sysfs.h"
 #include "text.h"
 #include "uevent.h"
@@ -53,6 +54,28 @@ struct run {
 static void put(const char *text)
 {
 	fputs(text, stdout);
+}
+
+/* The text that is gathered by gather(), which has no context of its own. */
+static struct text gathered;
+
+static void gather(const char *text)
+{
+	text_add(&gathered, "%s", text);
+}
+
+enum { BOOTED_MAX = 1 << 20 };
+
+/* The rules of a run as one text, for the next run to compare. NULL without memory. */
+static char *rules_text(const struct run *run)
+{
+	char *text = malloc(BOOTED_MAX);
+
+	if (text) {
+		gathered = text_in(text, BOOTED_MAX);
+		describe_rules(&run->config.rules, gather);
+	}
+	return text;
 }
 
 static void say_faults(const struct run *run)
@@ -231,7 +254,7 @@ static int find_protected(struct run *run)
 		return r;
 	for (size_t i = 0; i < run->devices.n; i++)
 		run->devices.dev[i].carries = protects.carries[i];
-	for (size_t i = 0; i < protects.warnings && !run->applies; i++)
+	for (size_t i = 0; i < protects.warnings && run->options->command == COMMAND_CHECK; i++)
 		report_say(&run->report, LEVEL_WARNING, "%s", protects.warning[i]);
 	protect_free(&protects);
 	return 0;
@@ -276,14 +299,72 @@ static void say_done(const struct run *run, const struct tally *tally)
 		   tally->refused, tally->failed, (unsigned)((clock_us() - run->start_us) / 1000));
 }
 
+/* Whether the image that booted had these rules. */
+static void say_booted(const struct run *run)
+{
+	char *now = rules_text(run), *booted = NULL;
+	size_t len;
+	int r = sysfs_read_all(&run->root, "run/preclaim/rules", &booted, &len);
+
+	if (r == -ENOENT && sysfs_exists(&run->root, "run"))
+		report_say(&run->report, LEVEL_WARNING, "this machine has not booted with an image that has preclaim: "
+			   "\"update-initramfs -u\" makes one for the next boot");
+	else if (r == 0 && now && strcmp(now, booted) != 0)
+		report_say(&run->report, LEVEL_WARNING, "the rules are not those that this machine has booted with: "
+			   "\"update-initramfs -u\" puts them into the image for the next boot");
+	free(now);
+	free(booted);
+}
+
+/* What list and status show of devices that no rule asks for. */
+static void read_all_details(struct run *run)
+{
+	for (size_t i = 0; i < run->devices.n; i++) {
+		scan_override(&run->root, &run->devices.dev[i]);
+		if (run->devices.dev[i].total_vfs > 0)
+			scan_num_vfs(&run->root, &run->devices.dev[i]);
+	}
+}
+
+static int list(struct run *run)
+{
+	int r = make_plan(run);
+
+	if (r != EXIT_HOLDS)
+		return r;
+	read_all_details(run);
+	r = show_devices(&run->plan, &run->root);
+	return r < 0 ? system_error(run, "cannot list the devices", r) : exit_status(run, true);
+}
+
+static int status(struct run *run)
+{
+	bool holds;
+	int r = make_plan(run);
+
+	if (r != EXIT_HOLDS)
+		return r;
+	read_all_details(run);
+	r = show_status(&run->plan, &run->root, &holds);
+	if (r < 0)
+		return system_error(run, "cannot tell the status", r);
+	fflush(stdout);
+	say_notes(run);
+	say_booted(run);
+	return exit_status(run, holds);
+}
+
 static int print_plan(struct run *run)
 {
 	int r = make_plan(run);
 
 	if (r != EXIT_HOLDS)
 		return r;
+	show_platform(&run->plan, &run->drivers, &run->root);
 	describe_plan(&run->plan, put);
+	fflush(stdout);
 	say_notes(run);
+	say_booted(run);
 	return exit_status(run, plan_holds(&run->plan));
 }
 
@@ -293,6 +374,16 @@ static void write_status(const struct run *run, const struct outcome *outcome)
 
 	if (r < 0)
 		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", text_error(-r), -r);
+}
+
+/* For status and check in the real root: what this boot's image had. */
+static void write_rules(const struct run *run)
+{
+	char *text = rules_text(run);
+
+	if (text)
+		sysfs_replace(&run->root, "run/preclaim", "rules", text, strlen(text));
+	free(text);
 }
 
 static void add_tally(struct tally *sum, const struct tally *t)
@@ -429,6 +520,8 @@ static int apply_all(struct run *run)
 	if (run->report.from_udev && r == EXIT_HOLDS)
 		run->report.again = was_told(run);
 	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
+	if (sysfs_exists(&run->root, "init") && !run->report.from_udev)
+		write_rules(run);
 	if (r == EXIT_HOLDS && run->plan.steps > 0) {
 		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
 		if (r < 0)
@@ -547,6 +640,8 @@ static int perform(struct run *run)
 	/* udev starts us for every device, whether or not there is anything to do */
 	if (run->report.from_udev && (run->config.rules.n == 0 || run->config.rules.settings.off))
 		return EXIT_HOLDS;
+	if (run->options->command == COMMAND_LIST)
+		return list(run);
 	if (run->config.rules.settings.off && !run->options->image) {
 		const struct tally none = { 0 };
 
@@ -557,15 +652,15 @@ static int perform(struct run *run)
 	}
 	if (run->applies)
 		return apply(run);
-	r = run->options->image ? print_image(run) : print_plan(run);
+	r = run->options->command == COMMAND_STATUS ? status(run) : run->options->image ? print_image(run) : print_plan(run);
 	if (fflush(stdout) != 0)
 		return system_error(run, "standard output: cannot write to it", -errno);
 	return r;
 }
 
-enum exit_status run_command(const struct options *options, bool applies)
+enum exit_status run_command(const struct options *options)
 {
-	struct run run = { .options = options, .applies = applies && !options->dry_run, .start_us = clock_us() };
+	struct run run = { .options = options, .applies = options->command == COMMAND_APPLY && !options->dry_run, .start_us = clock_us() };
 	int r = sysfs_open(&run.root, options->root);
 
 	run.report = report_new(&run.root, options->loudest, run.applies, getenv("SEQNUM") != NULL);

@@ -265,6 +265,25 @@ static void scan_relations(const struct root *root, struct devices *devices)
 	}
 }
 
+/* The display that the firmware used (boot_vga in the kernel's drivers/pci/pci-sysfs.c), or the only one. */
+static void scan_display(const struct root *root, struct devices *devices)
+{
+	struct device *only = NULL;
+	unsigned displays = 0;
+
+	for (size_t i = 0; i < devices->n; i++) {
+		struct device *d = &devices->dev[i];
+
+		if (d->ids.class >> 16 != 0x03)
+			continue;
+		d->boot_display = read_number(root, d->addr, "boot_vga", scan_decimal) == 1;
+		only = d;
+		displays++;
+	}
+	if (displays == 1)
+		only->boot_display = true;
+}
+
 int scan_devices(const struct root *root, const struct report *report, struct devices *out)
 {
 	struct scan s = { .root = root, .report = report };
@@ -277,6 +296,7 @@ int scan_devices(const struct root *root, const struct report *report, struct de
 	if (s.devices.n > 0)
 		qsort(s.devices.dev, s.devices.n, sizeof(*s.devices.dev), compare_devices);
 	scan_relations(root, &s.devices);
+	scan_display(root, &s.devices);
 	*out = s.devices;
 	return 0;
 }

@@ -85,7 +85,7 @@ ok 'the last record sums up'
 ok 'a console that shows all gets nothing twice'
 [ "$(grep -cE '^0000:01:00\.[0-3] 10de:[0-9a-f]{4} claim claimed vfio-pci [0-9]+ /etc/preclaim.conf:1 [0-9]+$' root/run/preclaim/status)" = 4 ]
 ok 'the status file has a line for each device'
-[ "$(stat -c '%a %a' root/run/preclaim/status)" = '644 644' ] && [ "$(ls -A root/run/preclaim)" = "$(printf 'lock\nstatus')" ]
+[ "$(stat -c '%a %a' root/run/preclaim/status)" = '644 644' ] && [ "$(ls -A root/run/preclaim)" = "$(printf 'lock\nrules\nstatus')" ]
 ok 'nothing else is left below /run'
 before=$(cat root/modprobe.log)
 apply 0 && [ "$(cat root/modprobe.log)" = "$before" ]

@@ -6,7 +6,7 @@
 # golden.t --bless [CASE...] writes what the first binary prints into `expected`
 # instead; read it before you keep it.
 #
-# A case is a folder golden/parse/SENTENCE or golden/plan/SENTENCE with any of
+# A case is a folder golden/parse/SENTENCE, golden/plan/SENTENCE or golden/show/SENTENCE with any of
 #	machine    name of a manifest in machines/; default: none, without devices
 #	tree       a manifest of what differs from that machine
 #	without    paths that this machine lacks, one a line
@@ -114,7 +114,7 @@ die "usage: golden.t [--bless] [CASE...]\n" if @ARGV && $ARGV[0] =~ /^-/;
 
 my @binaries = map { abs_path($_) // $_ } split ' ', $ENV{PRECLAIM_BINARIES} // '';
 my @cases = @ARGV ? map { abs_path($_) // die "$_: no such case\n" } @ARGV
-    : sort glob "$here/golden/{parse,plan}/*";
+    : sort glob "$here/golden/{parse,plan,show}/*";
 ok(0, 'PRECLAIM_BINARIES names at least one binary') unless @binaries;
 ok(0, 'there are cases') unless @cases;
 ok(0, "$_ can be run") for grep { !-x } @binaries;

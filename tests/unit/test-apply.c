@@ -40,7 +40,7 @@ static struct tally apply_rules(const char *text)
 	const char *done, *next;
 
 	m->conf = text;
-	run_command(&options, true);
+	run_command(&options);
 	done = strstr(m->log, "preclaim: done: ");
 	while (done && (next = strstr(done + 1, "preclaim: done: ")))
 		done = next;
@@ -258,13 +258,13 @@ static void vfs(void)
 	m->conf = "vfs 05:00.0=3\nclaim 07:00.0\n";
 	char other[] = "07:00.0", *addresses[] = { other };
 	struct options just_that = { .root = "/", .loudest = LEVEL_INFO, .address = addresses, .addresses = 1 };
-	ok(run_command(&just_that, true) == EXIT_HOLDS && driver_is(6, "vfio-pci"), "while it hangs, a device that comes later is claimed");
+	ok(run_command(&just_that) == EXIT_HOLDS && driver_is(6, "vfio-pci"), "while it hangs, a device that comes later is claimed");
 
 	machine();
 	m->reads_hang = true;
 	begin = clock_us();
 	m->conf = "timeout 1\nclaim 01:00.0\n";
-	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO }, true) == EXIT_SYSTEM && clock_us() - begin < 10000000 &&
+	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO }) == EXIT_SYSTEM && clock_us() - begin < 10000000 &&
 	   logged("something in /sys hangs"), "even a read that hangs does not");
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SHOW_H
+#define SHOW_H
+
+#include "plan.h"
+#include "sysfs.h"
+
+/*
+ * Tables on standard output, a line of headings first: in aligned columns on a
+ * terminal, else with one tab between columns and "-" where there is nothing.
+ * Their devices must have been read with all details.
+ */
+
+/* Every device, by IOMMU group. 0 or -ENOMEM. */
+int show_devices(const struct plan *plan, const struct root *root);
+
+/*
+ * What the rules want of each device, what became of it (run/preclaim/status),
+ * and what holds now. *holds: whether all of it does. 0 or -ENOMEM.
+ */
+int show_status(const struct plan *plan, const struct root *root, bool *holds);
+
+/* One line on what passthrough needs of the machine: IOMMU, interrupt remapping, vfio-pci; and the command line. */
+void show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root);
+
+#endif
