@@ -269,16 +269,16 @@ static bool vfs_are_safe(const struct apply *a, int32_t pf)
 }
 
 /*
- * Behind the fence no driver is probed on a VF without an override. For one
- * that the host may have, its driver is loaded while the fence is up, and the
- * fence is down only while that driver is asked for.
+ * Have the host's driver loaded and bind a device. Behind the fence no driver
+ * is probed on a VF without an override: the fence is down only while the
+ * driver is asked for.
  */
 static void hand_over(struct apply *a, size_t step, const struct device *d)
 {
-	const struct device *pf = &a->devices->dev[d->pf];
+	bool fenced = d->pf >= 0 && a->devices->dev[d->pf].fenced;
 	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
 
-	if (!vfs_are_safe(a, d->pf)) {
+	if (fenced && !vfs_are_safe(a, d->pf)) {
 		report_say(a->report, LEVEL_ERR, "%s: not handed to the host: a claimed VF beside it has no override",
 			   text_addr(addr, d->addr));
 		return;
@@ -287,10 +287,12 @@ static void hand_over(struct apply *a, size_t step, const struct device *d)
 		strcpy(a->modalias, modalias);
 		load(a, modalias);
 	}
-	device_path(path, pf->addr, "sriov_drivers_autoprobe");
-	if (write_direct(a, path, "1") == 0)
+	if (fenced)
+		device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe");
+	if (!fenced || write_direct(a, path, "1") == 0)
 		start_write(a, step, STEP_PROBE, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
-	write_direct(a, path, "0");
+	if (fenced)
+		write_direct(a, path, "0");
 }
 
 /* Do one step, or start it. False where it must be looked at again. */
@@ -317,6 +319,9 @@ static bool run_step(struct apply *a, size_t i)
 		return true;
 	case STEP_HAND:
 		hand_over(a, i, d);
+		return true;
+	case STEP_CLEAR:
+		start_write(a, i, STEP_CLEAR, device_path(path, d->addr, "driver_override"), "\n");
 		return true;
 	case STEP_OVERRIDE:
 		start_write(a, i, STEP_OVERRIDE, device_path(path, d->addr, "driver_override"),
@@ -433,6 +438,10 @@ static void failure_text(const struct apply *a, int32_t dev, struct text *t)
 	case STEP_MODULE:
 		text_add(t, "there is no driver %s", driver);
 		return;
+	case STEP_CLEAR:
+		text_add(t, "driver_override: cannot clear it: ");
+		error_text(t, st->error);
+		return;
 	case STEP_FENCE:
 		text_add(t, "sriov_drivers_autoprobe: cannot write \"0\": ");
 		error_text(t, st->error);
@@ -510,18 +519,19 @@ static void say_unfinished(const struct apply *a, int32_t dev)
 {
 	static const char *const what[] = {
 		[STEP_FENCE] = "sriov_drivers_autoprobe", [STEP_OVERRIDE] = "driver_override",
-		[STEP_UNBIND] = "unbind", [STEP_PROBE] = "drivers_probe",
+		[STEP_UNBIND] = "unbind", [STEP_PROBE] = "drivers_probe", [STEP_CLEAR] = "driver_override",
 	};
 	char line[RECORD_MAX];
 	struct text t = text_in(line, sizeof(line));
 	const struct state *st = &a->state[dev];
 
 	describe_device(a->plan, dev, &t);
+	text_add(&t, ": not %s yet: ", a->plan->verdict[dev].action == ACTION_CLAIM ? "claimed" : "released");
 	if (st->busy)
-		text_add(&t, ": not claimed yet: the write to %s has not ended", what[st->operation]);
+		text_add(&t, "the write to %s has not ended", what[st->operation]);
 	else
-		text_add(&t, ": not claimed yet: there was no time left for it");
-	report_say(a->report, LEVEL_ERR, "%s; \"preclaim apply\" finishes it", line);
+		text_add(&t, "there was no time left for it");
+	report_say(a->report, LEVEL_ERR, "%s; another run finishes it", line);
 }
 
 /* Whether a device's own steps have all been done. */
@@ -556,6 +566,31 @@ static void conclude(struct apply *a, int32_t dev, bool unfinished, struct tally
 	} else {
 		conclude_failure(a, dev);
 	}
+}
+
+/* One line for a device that is given back. */
+static void conclude_release(struct apply *a, int32_t dev, bool unfinished, struct tally *tally)
+{
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+	struct device *d = &a->devices->dev[dev];
+
+	scan_driver(a->root, d);
+	if (unfinished) {
+		say_unfinished(a, dev);
+		tally->failed++;
+		return;
+	}
+	describe_device(a->plan, dev, &t);
+	if (a->state[dev].failed) {
+		text_add(&t, ": not released: ");
+		failure_text(a, dev, &t);
+		tally->failed++;
+	} else {
+		text_add(&t, d->driver[0] ? ": released to %s" : ": released; the host has no driver for it", d->driver);
+		a->outcome[dev].result = RESULT_RELEASED;
+	}
+	report_say(a->report, a->state[dev].failed ? LEVEL_ERR : LEVEL_INFO, "%s", line);
 }
 
 /* A PF that is not to be claimed, but to be fenced and to have VFs. */
@@ -651,6 +686,8 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 			break;
 		case ACTION_KEEP:
 			outcome[i].result = RESULT_KEPT;
+			if (plan->rules->settings.release)
+				conclude_release(&a, (int32_t)i, unfinished[i], &tally);
 			break;
 		case ACTION_REFUSE:
 			outcome[i].result = RESULT_REFUSED;

@@ -152,6 +152,27 @@ int config_read(struct config *out, const struct root *root, const struct report
 	return r;
 }
 
+int config_from_words(struct config *out, const char *keyword, char *const *word, int words)
+{
+	size_t size = strlen(keyword) + 1;
+	struct text t;
+	char *rule;
+
+	*out = (struct config){ .rules = rules_new() };
+	for (int i = 0; i < words; i++)
+		size += strlen(word[i]) + 1;
+	rule = malloc(size);
+	if (!rule)
+		return -ENOMEM;
+	t = text_in(rule, size);
+	text_add(&t, "%s", keyword);
+	for (int i = 0; i < words; i++)
+		text_add(&t, " %s", word[i]);
+	if (keep(out, rule) < 0)
+		return -ENOMEM;
+	return rules_add_file(&out->rules, "arguments", str_of(rule));
+}
+
 void config_free(struct config *config)
 {
 	rules_free(&config->rules);

@@ -24,6 +24,12 @@ struct config {
  */
 int config_read(struct config *out, const struct root *root, const struct report *report, const char *file,
 		const char *cmdline);
+
+/*
+ * A rule from the command line's words, and no other: keyword is "claim" or
+ * "keep". As above.
+ */
+int config_from_words(struct config *out, const char *keyword, char *const *word, int words);
 void config_free(struct config *config);
 
 #endif

@@ -148,13 +148,16 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		break;
 	case NOTE_UNPROTECTED:
 		carries_text(d, t);
-		text_add(t, "; claimed, as it is named by its place");
+		text_add(t, "; claimed all the same");
 		break;
 	case NOTE_BRIDGE:
 		text_add(t, "is a bridge; claimed, as it is named by its address");
 		break;
 	case NOTE_DISPLAY:
 		text_add(t, "is the display that this machine boots on; once it is claimed, there is no console on it");
+		break;
+	case NOTE_GUEST:
+		text_add(t, "refused: a guest has it open, through /dev/vfio/%d", d->group);
 		break;
 	case NOTE_GROUP_SHARED:
 		text_add(t, "group %d is not viable for VFIO: ", d->group);
@@ -186,7 +189,11 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		users_text(plan, note->dev, t);
 		break;
 	case NOTE_VFS_WAIT:
-		text_add(t, "%d VFs are made when its driver is there", plan->verdict[note->dev].vfs);
+		/* a driver may lower what the PF can have (pci_sriov_set_totalvfs()) */
+		if (plan->rules->selector[note->selector].count == VFS_MAX)
+			text_add(t, "all its VFs are made when its driver is there");
+		else
+			text_add(t, "%d VFs are made when its driver is there", plan->verdict[note->dev].vfs);
 		break;
 	case NOTE_NO_GROUP:
 		text_add(t, "is in no IOMMU group, so vfio-pci cannot bind");
@@ -231,7 +238,7 @@ static void step_text(const struct plan *plan, const struct step *s, struct text
 	static const char *const name[] = {
 		[STEP_FENCE] = "fence", [STEP_OVERRIDE] = "override", [STEP_UNBIND] = "unbind",
 		[STEP_MODULE] = "module", [STEP_PROBE] = "probe", [STEP_NUMVFS] = "numvfs",
-		[STEP_HAND] = "hand",
+		[STEP_CLEAR] = "clear", [STEP_HAND] = "hand",
 	};
 	const struct device *d = &plan->devices->dev[s->dev];
 	char addr[ADDR_MAX];
@@ -247,6 +254,7 @@ static void step_text(const struct plan *plan, const struct step *s, struct text
 		text_add(t, " %s", d->driver);
 		break;
 	case STEP_FENCE:
+	case STEP_CLEAR:
 	case STEP_HAND:
 		break;
 	default:

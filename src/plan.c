@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protect.h"
+
 static const char default_driver[] = "vfio-pci";
 
 /* A plan under construction. */
@@ -118,12 +120,35 @@ static void judge_vfs(struct builder *b, int32_t i)
 		add_note(b, NOTE_VFS_IN_USE, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
 }
 
-/* Only a rule that says where a device is takes one that the machine needs. */
-static bool names_place(const struct rules *rules, int32_t rule, int32_t selector)
+/* Whether a rule may take a device that the machine needs. */
+static bool takes_needed(const struct rules *rules, int32_t rule, int32_t selector, const struct device *d)
 {
 	const struct selector *s = &rules->selector[selector];
 
-	return rules->rule[rule].keyword == KEYWORD_CLAIM && (s->has_place ? s->kind != SELECT_GROUP : s->kind == SELECT_PLACE);
+	switch (rules->settings.take) {
+	case TAKE_NEVER:
+		return false;
+	case TAKE_BUT_ROOT:
+		return !(d->carries & PROTECT_ROOT);
+	default:
+		/* only one that says where the device is */
+		return rules->rule[rule].keyword == KEYWORD_CLAIM && (s->has_place ? s->kind != SELECT_GROUP : s->kind == SELECT_PLACE);
+	}
+}
+
+/* A guest has the device, and neither a claim nor a release may take it away: the write that tries hangs until it lets go. */
+static bool is_with_guest(const struct builder *b, const struct device *d)
+{
+	return b->plan.rules->settings.take == TAKE_NEVER && d->in_use && driver_is_vfio(d->driver);
+}
+
+static void refuse(struct builder *b, int32_t i, enum note_kind why)
+{
+	struct verdict *v = &b->plan.verdict[i];
+
+	v->action = ACTION_REFUSE;
+	if (plan_wants(&b->plan, (size_t)i))
+		add_note(b, why, LEVEL_ERR, i, v->rule, v->selector);
 }
 
 static void judge_device(struct builder *b, int32_t i)
@@ -142,16 +167,20 @@ static void judge_device(struct builder *b, int32_t i)
 	rule = &b->plan.rules->rule[c->rule];
 	if (rule->keyword == KEYWORD_KEEP) {
 		v->action = ACTION_KEEP;
+		if (b->plan.rules->settings.release && is_with_guest(b, d))
+			refuse(b, i, NOTE_GUEST);
 		return;
 	}
-	if (d->carries && !names_place(b->plan.rules, c->rule, c->selector)) {
-		v->action = ACTION_REFUSE;
-		if (plan_wants(&b->plan, (size_t)i))
-			add_note(b, NOTE_PROTECTED, LEVEL_ERR, i, c->rule, c->selector);
+	if (d->carries && !takes_needed(b->plan.rules, c->rule, c->selector, d)) {
+		refuse(b, i, NOTE_PROTECTED);
 		return;
 	}
 	v->action = ACTION_CLAIM;
 	set_driver(b, v, str_is(rule->driver, "auto") ? str_of(d->variant) : rule->driver);
+	if (is_with_guest(b, d) && strcmp(v->driver, d->driver) != 0) {
+		refuse(b, i, NOTE_GUEST);
+		return;
+	}
 	if (d->carries && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, c->rule, c->selector);
 	if (d->boot_display && plan_wants(&b->plan, (size_t)i))
@@ -328,7 +357,7 @@ static void judge_rules(struct builder *b)
 	const struct rules *rules = b->plan.rules;
 
 	for (size_t r = 0; r < rules->n; r++) {
-		enum level level = rules->rule[r].keyword == KEYWORD_KEEP ? LEVEL_INFO : LEVEL_WARNING;
+		enum level level = rules->rule[r].keyword == KEYWORD_KEEP && !rules->settings.release ? LEVEL_INFO : LEVEL_WARNING;
 
 		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++) {
 			const struct hit *hit = &b->match->hit[s];
@@ -391,6 +420,15 @@ bool plan_changes_vfs(const struct plan *plan, size_t i)
 	       has_pf_driver(plan, (int32_t)i) && !v->vfs_stay;
 }
 
+/* Whether a device is to be given back, and has not been yet. */
+static bool is_released(const struct plan *plan, size_t i)
+{
+	const struct device *d = &plan->devices->dev[i];
+
+	return plan->rules->settings.release && plan->verdict[i].action == ACTION_KEEP &&
+	       (d->override[0] || !d->driver[0] || driver_is_vfio(d->driver));
+}
+
 /* A VF behind a fence of ours that is left to the host, which cannot have it without help. */
 static bool waits_behind_fence(const struct plan *plan, size_t i)
 {
@@ -428,7 +466,10 @@ static void add_steps(struct builder *b)
 		if (claims(plan, i) && (strcmp(v[i].driver, dev[i].override) != 0 || lacks_driver(b, i)))
 			add_step(b, STEP_OVERRIDE, (int32_t)i, 0);
 	for (size_t i = 0; i < n; i++)
-		if (claims(plan, i) && dev[i].driver[0] && strcmp(v[i].driver, dev[i].driver) != 0)
+		if (is_released(plan, i) && dev[i].override[0])
+			add_step(b, STEP_CLEAR, (int32_t)i, 0);
+	for (size_t i = 0; i < n; i++)
+		if (dev[i].driver[0] && (claims(plan, i) ? strcmp(v[i].driver, dev[i].driver) != 0 : is_released(plan, i)))
 			add_step(b, STEP_UNBIND, (int32_t)i, 0);
 	for (size_t i = 0; i < n; i++)
 		if (lacks_driver(b, i) && !module_is_planned(plan, v[i].driver))
@@ -445,7 +486,7 @@ static void add_steps(struct builder *b)
 		add_step(b, STEP_NUMVFS, (int32_t)i, (uint32_t)v[i].vfs);
 	}
 	for (size_t i = 0; i < n; i++)
-		if (waits_behind_fence(plan, i))
+		if (waits_behind_fence(plan, i) || is_released(plan, i))
 			add_step(b, STEP_HAND, (int32_t)i, 0);
 }
 
@@ -467,7 +508,7 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 			.only = only,
 			.verdict = calloc(n + 1, sizeof(*b.plan.verdict)),
 			.by_group = calloc(n + 1, sizeof(*b.plan.by_group)),
-			.step = calloc(7 * n + 1, sizeof(*b.plan.step)),
+			.step = calloc(9 * n + 1, sizeof(*b.plan.step)),
 			.note = calloc(9 * n + 2 * rules->selectors + 1, sizeof(*b.plan.note)),
 		},
 		.match = match,

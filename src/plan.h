@@ -27,7 +27,8 @@ enum operation {
 	STEP_MODULE,	/* have modprobe load the driver; for the first device that needs it */
 	STEP_PROBE,	/* drivers_probe; expected: the device's driver link names the driver */
 	STEP_NUMVFS,	/* sriov_numvfs = count */
-	STEP_HAND,	/* have the host's driver bind a VF behind the fence that no rule claims */
+	STEP_CLEAR,	/* driver_override = none */
+	STEP_HAND,	/* have the host's driver bind a device: a VF behind the fence that no rule claims, or one released */
 };
 
 struct step {
@@ -47,6 +48,7 @@ enum note_kind {
 	NOTE_PROTECTED,
 	NOTE_UNPROTECTED,
 	NOTE_DISPLAY,
+	NOTE_GUEST,
 	NOTE_GROUP_SHARED,
 	NOTE_GROUP_REFUSED,
 	NOTE_KEPT,

@@ -23,8 +23,12 @@ static const char usage[] =
 	"  check [--image]      show what apply would do, or the rules as an image gets them\n"
 	"  list                 the devices by IOMMU group\n"
 	"  status               what the rules want, what happened, and what holds now\n"
+	"  claim SELECTOR... [driver=DRIVER]\n"
+	"                       claim devices now; no rule is written\n"
+	"  release ADDRESS...   give devices back to the host now\n"
 	"\n"
-	"  -n, --dry-run        apply: print the plan and change nothing\n"
+	"  -n, --dry-run        apply, claim, release: print the plan and change nothing\n"
+	"      --force          claim, release: also what is in use, but never /\n"
 	"  -q, --quiet          tell only warnings and errors\n"
 	"  -v, --verbose        tell more\n"
 	"      --config FILE    rules from FILE, not from /etc/preclaim.conf and /etc/preclaim.d\n"
@@ -52,7 +56,7 @@ static int bad_usage(const char *format, ...)
 /* Options may stand before and after the command and its arguments, which are gathered in words. */
 static int parse_options(int argc, char **argv, struct options *options, char **words, int *n)
 {
-	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT };
+	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT, OPT_FORCE };
 	static const struct option longs[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -64,6 +68,7 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		{ "cmdline", required_argument, NULL, OPT_CMDLINE },
 		{ "image", no_argument, NULL, OPT_IMAGE },
 		{ "wait", no_argument, NULL, OPT_WAIT },
+		{ "force", no_argument, NULL, OPT_FORCE },
 		{ NULL, 0, NULL, 0 },
 	};
 
@@ -107,6 +112,9 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		case OPT_WAIT:
 			options->wait = true;
 			break;
+		case OPT_FORCE:
+			options->force = true;
+			break;
 		default:
 			return bad_usage("unknown option, or an argument that is missing: %s", argv[optind - 1]);
 		}
@@ -118,6 +126,7 @@ static int take_command(struct options *options, char **words, int n)
 {
 	static const char *const name[] = {
 		[COMMAND_APPLY] = "apply", [COMMAND_CHECK] = "check", [COMMAND_LIST] = "list", [COMMAND_STATUS] = "status",
+		[COMMAND_CLAIM] = "claim", [COMMAND_RELEASE] = "release",
 	};
 	size_t command = 0;
 	struct addr a;
@@ -131,13 +140,17 @@ static int take_command(struct options *options, char **words, int n)
 		return bad_usage("%s has no --image", words[0]);
 	if (options->wait && command != COMMAND_APPLY)
 		return bad_usage("%s has no --wait", words[0]);
-	if (command != COMMAND_APPLY && n > 1)
+	if (options->force && command < COMMAND_CLAIM)
+		return bad_usage("%s has no --force", words[0]);
+	if (command >= COMMAND_CLAIM && n == 1)
+		return bad_usage("%s needs a device", words[0]);
+	if ((command == COMMAND_CHECK || command == COMMAND_LIST || command == COMMAND_STATUS) && n > 1)
 		return bad_usage("%s takes no argument \"%s\"", words[0], words[1]);
-	for (int i = 1; i < n; i++)
+	for (int i = 1; command != COMMAND_CLAIM && i < n; i++)
 		if (!run_parse_address(words[i], &a))
 			return bad_usage("\"%s\" is no address", words[i]);
-	options->address = words + 1;
-	options->addresses = n - 1;
+	options->word = words + 1;
+	options->words = n - 1;
 	return 0;
 }
 

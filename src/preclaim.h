@@ -53,7 +53,7 @@ struct device {
 	int32_t vf_offset, vf_stride;	/* and where they will be, counted from the PF; -1 where it is not known */
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */
 	bool in_use;		/* a VF: a host driver has it, or a guest */
-	uint8_t carries;	/* what the machine needs of it, as protect_text() tells; 0: nothing */
+	uint16_t carries;	/* what the machine needs of it, as protect_text() tells; 0: nothing */
 	bool boot_display;	/* the firmware's console is on it, or it is the only display */
 	bool carries_by_ids;	/* it is only known that a device with its ids does */
 	char driver[DRIVER_MAX];	/* "" without one */

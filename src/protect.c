@@ -27,9 +27,10 @@ enum {
 };
 
 /* What is carried, in the order of the bits: mount points, and others. */
-enum { SWAP = 4, RESUME, ROUTE, OTHER, CARRIED };
+enum { SWAP = 4, RESUME, ROUTE, MOUNT, MEMBER, OTHER, CARRIED };
 static const char *const carried[CARRIED] = {
-	"/", "/usr", "/boot", "/boot/efi", "swap", "resume", "default route", "what the machine needs",
+	"/", "/usr", "/boot", "/boot/efi", "swap", "resume", "default route", "a mounted file system", "a part of a volume",
+	"something in use",
 };
 
 static const char block_class[] = "sys/class/block";
@@ -61,6 +62,9 @@ static void say(struct search *s, const char *what, const char *why)
 	struct text t = text_in(line, sizeof(line));
 
 	s->settled = true;
+	/* what else is mounted need not be on any device */
+	if (s->what >= MOUNT)
+		return;
 	text_add(&t, "%s: cannot follow ", carried[s->what]);
 	text_quote(&t, str_of(what));
 	text_add(&t, ": %s", why);
@@ -159,7 +163,7 @@ static char *read_lines(struct search *s, const char *path, void (*take)(struct 
 /* Each PCI function on a device's path carries it, but the bridges; so does the PF of one that is a VF. */
 static bool mark_path(struct search *s, const char *path)
 {
-	const uint8_t bit = (uint8_t)(1u << s->what);
+	const uint16_t bit = (uint16_t)(1u << s->what);
 	bool any = false;
 
 	for (; path; path = strchr(path, '/')) {
@@ -523,9 +527,35 @@ static void follow_cmdline(struct search *s)
 	free(data);
 }
 
-int protect_find(const struct root *root, const struct devices *devices, struct protects *out)
+static int is_one(void *ctx, const char *name)
 {
-	struct search s = { .root = root, .devices = devices, .found.carries = calloc(devices->n + 1, 1) };
+	(void)ctx;
+	(void)name;
+	return 1;
+}
+
+/* A block device that another one is made of. */
+static int follow_held(void *ctx, const char *name)
+{
+	struct search *s = ctx;
+
+	if (sysfs_list(s->root, path_of(s, "%s/%s/holders", block_class, name), is_one, NULL) == 1)
+		follow_block(s, name);
+	return s->error;
+}
+
+/* Whether a mount point has a bit of its own. */
+static bool is_carried(const char *point)
+{
+	for (unsigned i = 0; i < SWAP; i++)
+		if (strcmp(point, carried[i]) == 0)
+			return true;
+	return false;
+}
+
+int protect_find(const struct root *root, const struct devices *devices, bool in_use, struct protects *out)
+{
+	struct search s = { .root = root, .devices = devices, .found.carries = calloc(devices->n + 1, sizeof(*s.found.carries)) };
 	const struct mount *m;
 	char *mounts = NULL;
 
@@ -537,7 +567,7 @@ int protect_find(const struct root *root, const struct devices *devices, struct 
 	if (mounts && !m)
 		say(&s, "/proc/self/mountinfo", "nothing is mounted there");
 	/* an initramfs has not come to what the machine needs */
-	for (; devices->n > 0 && s.what < OTHER && !(m && strcmp(m->type, "rootfs") == 0); s.what++) {
+	for (; devices->n > 0 && s.what < MOUNT && !(m && strcmp(m->type, "rootfs") == 0); s.what++) {
 		const struct mount *on = s.what < SWAP ? find_mount(&s, carried[s.what], true) : NULL;
 
 		s.visits = 0;
@@ -551,6 +581,17 @@ int protect_find(const struct root *root, const struct devices *devices, struct 
 		}
 		if (s.what == ROUTE)
 			follow_routes(&s);
+	}
+	if (in_use) {
+		s.what = MOUNT;
+		for (size_t i = 0; i < s.mounts; i++) {
+			s.visits = 0;
+			if (find_mount(&s, s.mount[i].point, true) == &s.mount[i] && !is_carried(s.mount[i].point))
+				follow_mount(&s, &s.mount[i]);
+		}
+		s.visits = 0;
+		s.what = MEMBER;
+		sysfs_list(root, block_class, follow_held, &s);
 	}
 	free(s.mount);
 	free(mounts);
@@ -568,7 +609,7 @@ void protect_free(struct protects *protects)
 	free(protects->warning);
 }
 
-void protect_text(uint8_t carries, struct text *t)
+void protect_text(uint16_t carries, struct text *t)
 {
 	const char *comma = "";
 
@@ -580,9 +621,9 @@ void protect_text(uint8_t carries, struct text *t)
 	}
 }
 
-uint8_t protect_parse(struct str text)
+uint16_t protect_parse(struct str text)
 {
-	uint8_t carries = 0;
+	uint16_t carries = 0;
 
 	while (text.len > 0) {
 		struct str one;
@@ -591,7 +632,7 @@ uint8_t protect_parse(struct str text)
 			text = str_skip(text, 1);
 		one = (struct str){ .p = text.p, .len = str_find(text, ',') };
 		for (unsigned i = 0; i < CARRIED; i++)
-			carries |= (uint8_t)(str_is(one, carried[i]) << i);
+			carries |= (uint16_t)(str_is(one, carried[i]) << i);
 		text = str_skip(text, one.len);
 	}
 	return carries ? carries : 1u << OTHER;

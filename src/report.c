@@ -109,7 +109,7 @@ static bool has_new_line(struct str line, const struct plan *plan, const struct 
 	if (!scan_addr(&line, &a))
 		return true;
 	i = device_find(plan->devices, a);
-	return i >= 0 && outcome[i].result != RESULT_NONE;
+	return i < 0 || outcome[i].result != RESULT_NONE;
 }
 
 enum told report_told(const struct root *root, const struct device *d)

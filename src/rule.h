@@ -70,10 +70,15 @@ struct fact {
 enum on_failure { FAILURE_HOLD, FAILURE_RELEASE };
 enum group_policy { GROUP_WARN, GROUP_CLAIM, GROUP_REFUSE };
 
+/* Which claims take a device that the machine needs or that is in use. */
+enum take_policy { TAKE_BY_PLACE, TAKE_NEVER, TAKE_BUT_ROOT };
+
 struct settings {
 	uint32_t timeout_ms;
 	enum on_failure on_failure;
 	enum group_policy group;
+	enum take_policy take;
+	bool release;		/* what is kept is taken from the driver that it was claimed for */
 	bool off;
 };
 

@@ -194,7 +194,8 @@ static void read_details(struct run *run)
 			scan_override(&run->root, d);
 		if (run->match.choice[i].fence && (!run->only || run->only[i]))
 			scan_num_vfs(&run->root, d);
-		if (d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0)
+		if ((d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0) ||
+		    (run->config.rules.settings.take == TAKE_NEVER && run->match.choice[i].rule >= 0))
 			scan_in_use(&run->root, d);
 	}
 	find_variants(run);
@@ -249,7 +250,7 @@ static int find_protected(struct run *run)
 		mark_by_facts(run);
 		return 0;
 	}
-	r = protect_find(&run->root, &run->devices, &protects);
+	r = protect_find(&run->root, &run->devices, run->options->command >= COMMAND_CLAIM, &protects);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < run->devices.n; i++)
@@ -658,20 +659,40 @@ static int perform(struct run *run)
 	return r;
 }
 
+/* The rules of the run; claim and release bring their own, for which everything that is in use is out of reach. */
+static int read_config(struct run *run)
+{
+	const struct options *o = run->options;
+	int r;
+
+	if (o->command < COMMAND_CLAIM) {
+		r = config_read(&run->config, &run->root, &run->report, o->config, o->cmdline);
+		/* an image may be told to take what the machine needs; from a running host that would pull the rug away */
+		if (run->applies && !run->config.has_facts)
+			run->config.rules.settings.take = TAKE_NEVER;
+		return r;
+	}
+	r = config_from_words(&run->config, o->command == COMMAND_CLAIM ? "claim" : "keep", o->word, o->words);
+	run->config.rules.settings.release = o->command == COMMAND_RELEASE;
+	run->config.rules.settings.take = o->force ? TAKE_BUT_ROOT : TAKE_NEVER;
+	run->config.rules.settings.on_failure = FAILURE_RELEASE;
+	return r;
+}
+
 enum exit_status run_command(const struct options *options)
 {
-	struct run run = { .options = options, .applies = options->command == COMMAND_APPLY && !options->dry_run, .start_us = clock_us() };
+	struct run run = { .options = options, .applies = (options->command == COMMAND_APPLY || options->command >= COMMAND_CLAIM) && !options->dry_run, .start_us = clock_us() };
 	int r = sysfs_open(&run.root, options->root);
 
 	run.report = report_new(&run.root, options->loudest, run.applies, getenv("SEQNUM") != NULL);
 	if (r < 0)
 		return system_error(&run, options->root, r);
-	run.asked = calloc((size_t)options->addresses + 1, sizeof(*run.asked));
+	run.asked = calloc((size_t)options->words + 1, sizeof(*run.asked));
 	if (!run.asked)
 		return EXIT_SYSTEM;
-	for (int i = 0; i < options->addresses; i++)
-		run_parse_address(options->address[i], &run.asked[run.n_asked++]);
-	r = config_read(&run.config, &run.root, &run.report, options->config, options->cmdline);
+	for (int i = 0; options->command == COMMAND_APPLY && i < options->words; i++)
+		run_parse_address(options->word[i], &run.asked[run.n_asked++]);
+	r = read_config(&run);
 	if (r < 0) {
 		r = system_error(&run, "cannot read the rules", r);
 	} else {

@@ -6,15 +6,15 @@
 
 enum exit_status { EXIT_HOLDS, EXIT_NOT_HELD, EXIT_RULES, EXIT_USAGE, EXIT_SYSTEM };
 
-enum command { COMMAND_APPLY, COMMAND_CHECK, COMMAND_LIST, COMMAND_STATUS };
+enum command { COMMAND_APPLY, COMMAND_CHECK, COMMAND_LIST, COMMAND_STATUS, COMMAND_CLAIM, COMMAND_RELEASE };
 
 struct options {
 	enum command command;
 	const char *root, *config, *cmdline;
-	bool dry_run, image, wait;
+	bool dry_run, image, wait, force;
 	enum level loudest;
-	char **address;		/* as given: the devices that are asked for */
-	int addresses;
+	char **word;		/* of apply and release the addresses, of claim the rule */
+	int words;
 };
 
 /* "0000:01:00.0", or without the domain. False where it is no address. */

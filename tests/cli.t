@@ -179,6 +179,29 @@ from_udev() {
 	SEQNUM=1 ACTION=$1 timeout 30 "$preclaim" apply $gpu --root root
 	grep -c "^<3>preclaim: $gpu .*: not claimed" root/dev/kmsg
 }
+# The root file system is on the disk at 02:00.0.
+on_nvme() {
+	cat >disk.manifest <<-'END'
+		proc/self/mountinfo = 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw\n
+		sys/dev/block/259:2 -> ../../devices/pci0000:00/0000:00:1b.0/0000:02:00.0/nvme/nvme0/nvme0n1/nvme0n1p2
+		sys/devices/pci0000:00/0000:00:1b.0/0000:02:00.0/nvme/nvme0/nvme0n1/nvme0n1p2/
+	END
+	"$top/tests/mktree" disk.manifest root
+	modprobe
+}
+disk=0000:02:00.0
+machine "claim 02:00.0"
+on_nvme
+apply 1 && grep -q "preclaim: $disk .*: refused: carries /" err && [ "$(override $disk)" = '(null)' ]
+ok 'what a running host needs is not taken from it, even by its address'
+timeout 30 "$preclaim" check --root root >out 2>err && grep -q "preclaim: $disk .*: carries /; claimed all the same" err
+ok 'check says what the next boot would do'
+image "claim 02:00.0"
+on_nvme
+echo "protect $disk 144d:a808:144d:a801 /" >root/etc/preclaim.image
+apply 0 && grep -q "<4>preclaim: $disk .*: carries /; claimed all the same" root/dev/kmsg && [ "$(override $disk)" = vfio-pci ]
+ok 'an image takes it'
+
 image "claim $gpu"
 [ "$(from_udev add) $(from_udev add) $(from_udev bind)" = '1 0 1' ]
 ok 'what failed is told once, and again when a driver has come'

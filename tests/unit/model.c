@@ -329,7 +329,9 @@ int sysfs_may_write(const struct root *root, const char *path)
 bool sysfs_is_busy(const struct root *root, const char *path)
 {
 	(void)root;
-	(void)path;
+	for (int i = 0; i < MODEL_DEVICES && m->device[i].addr; i++)
+		if (m->device[i].open && m->device[i].group == atoi(path + strlen("dev/vfio/")))
+			return true;
 	return false;
 }
 

@@ -23,6 +23,7 @@ struct model_device {
 	bool refuses;			/* every probe fails */
 	int deferrals;			/* so many probes are deferred first */
 	bool hangs;			/* unbind and probe never end */
+	bool open;			/* a guest has its VFIO group open */
 	bool gone;
 	bool vanishes;			/* when it is probed */
 	int total_vfs, num_vfs;		/* a PF; its VFs are the devices after it, gone until they are made */

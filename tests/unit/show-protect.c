@@ -20,7 +20,7 @@ int main(int argc, char *argv[])
 	/* a machine without a PCI bus has no devices */
 	if (scan_devices(&root, &report, &devices) < 0)
 		devices = (struct devices){ .n = 0 };
-	if (protect_find(&root, &devices, &protects) < 0)
+	if (protect_find(&root, &devices, false, &protects) < 0)
 		return 4;
 	for (size_t i = 0; i < devices.n; i++) {
 		char line[128], addr[ADDR_MAX];

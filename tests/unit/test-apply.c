@@ -176,6 +176,41 @@ static void sriov_machine(void)
 	model_register("igb");
 }
 
+/* One run of a command with a device as its argument. */
+static int run_on(enum command command, char *device, bool force)
+{
+	char *words[] = { device };
+
+	m->log[0] = '\0';
+	return run_command(&(struct options){ .command = command, .root = "/", .loudest = LEVEL_INFO, .word = words, .words = 1, .force = force });
+}
+
+static void by_hand(void)
+{
+	char first[] = "01:00.0", vf[] = "05:10.0", nothing[] = "09:00.0";
+
+	machine();
+	strcpy(m->module[1], "e1000e");
+	m->conf = "keep 01:00.0\n";
+	ok(run_on(COMMAND_CLAIM, first, false) == EXIT_HOLDS && driver_is(0, "vfio-pci"), "claim takes a device now, whatever the rules say");
+	ok(run_on(COMMAND_CLAIM, first, false) == EXIT_HOLDS, "claiming it again is no error");
+	m->device[0].open = true;
+	ok(run_on(COMMAND_RELEASE, first, false) == EXIT_NOT_HELD && driver_is(0, "vfio-pci") && logged("a guest has it open"),
+	   "what a guest has is not released");
+	m->device[0].open = false;
+	ok(run_on(COMMAND_RELEASE, first, false) == EXIT_HOLDS && driver_is(0, "e1000e") && override_is(0, "") && logged("released to e1000e"),
+	   "release gives it back to the host's driver, which is loaded");
+	ok(run_on(COMMAND_RELEASE, nothing, false) == EXIT_NOT_HELD && logged("no device matches"), "a device that is not there is not released");
+	machine();
+	ok(run_on(COMMAND_CLAIM, first, false) == EXIT_HOLDS && run_on(COMMAND_RELEASE, first, false) == EXIT_HOLDS && driver_is(0, "") &&
+	   override_is(0, "") && logged("the host has no driver for it"), "where the host has no driver, that is told");
+
+	sriov_machine();
+	apply_rules("vfs 05:00.0=2\n");
+	ok(run_on(COMMAND_RELEASE, vf, false) == EXIT_HOLDS && driver_is(1, "igbvf") && driver_is(2, "vfio-pci") && m->device[0].fenced,
+	   "a VF is released through the fence, which stays for the others");
+}
+
 static bool probed(const char *text)
 {
 	return strstr(m->probes, text) != NULL;
@@ -257,7 +292,7 @@ static void vfs(void)
 	m->device[6] = (struct model_device){ .addr = "0000:07:00.0", .modalias = NIC, .group = 7, .native = "e1000e" };
 	m->conf = "vfs 05:00.0=3\nclaim 07:00.0\n";
 	char other[] = "07:00.0", *addresses[] = { other };
-	struct options just_that = { .root = "/", .loudest = LEVEL_INFO, .address = addresses, .addresses = 1 };
+	struct options just_that = { .root = "/", .loudest = LEVEL_INFO, .word = addresses, .words = 1 };
 	ok(run_command(&just_that) == EXIT_HOLDS && driver_is(6, "vfio-pci"), "while it hangs, a device that comes later is claimed");
 
 	machine();
@@ -316,6 +351,7 @@ int main(void)
 	names();
 	failures();
 	vfs();
+	by_hand();
 	faults(false);
 	faults(true);
 	return finish();
