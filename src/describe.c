@@ -233,7 +233,7 @@ static void vfs_text(const struct plan *plan, int32_t i, struct text *t)
 	text_add(t, ")\n");
 }
 
-static void step_text(const struct plan *plan, const struct step *s, struct text *t)
+void describe_step(const struct plan *plan, const struct step *s, struct text *t)
 {
 	static const char *const name[] = {
 		[STEP_FENCE] = "fence", [STEP_OVERRIDE] = "override", [STEP_UNBIND] = "unbind",
@@ -243,7 +243,7 @@ static void step_text(const struct plan *plan, const struct step *s, struct text
 	const struct device *d = &plan->devices->dev[s->dev];
 	char addr[ADDR_MAX];
 
-	text_add(t, "  %s", name[s->operation]);
+	text_add(t, "%s", name[s->operation]);
 	if (s->operation != STEP_MODULE)
 		text_add(t, " %s", text_addr(addr, d->addr));
 	switch (s->operation) {
@@ -286,7 +286,8 @@ void describe_plan(const struct plan *plan, void (*put)(const char *text))
 	for (size_t s = 0; s < plan->steps; s++) {
 		struct text t = text_in(line, sizeof(line));
 
-		step_text(plan, &plan->step[s], &t);
+		text_add(&t, "  ");
+		describe_step(plan, &plan->step[s], &t);
 		text_add(&t, "\n");
 		put(line);
 	}

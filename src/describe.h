@@ -20,6 +20,9 @@ void describe_source(const struct plan *plan, int32_t rule, struct text *t);
 /* Append a note's whole message to t. */
 void describe_note(const struct plan *plan, const struct note *note, struct text *t);
 
+/* Append a step to t: "override 0000:01:00.0 vfio-pci" */
+void describe_step(const struct plan *plan, const struct step *s, struct text *t);
+
 /*
  * The plan as text, handed to put() a line at a time: a line per device that a
  * rule decides on, then the steps.

@@ -28,6 +28,7 @@ static const char usage[] =
 	"  release ADDRESS...   give devices back to the host now\n"
 	"\n"
 	"  -n, --dry-run        apply, claim, release: print the plan and change nothing\n"
+	"      --json           check, list, status: print one JSON document\n"
 	"      --force          claim, release: also what is in use, but never /\n"
 	"  -q, --quiet          tell only warnings and errors\n"
 	"  -v, --verbose        tell more\n"
@@ -56,7 +57,7 @@ static int bad_usage(const char *format, ...)
 /* Options may stand before and after the command and its arguments, which are gathered in words. */
 static int parse_options(int argc, char **argv, struct options *options, char **words, int *n)
 {
-	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT, OPT_FORCE };
+	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT, OPT_FORCE, OPT_JSON };
 	static const struct option longs[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -69,6 +70,7 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		{ "image", no_argument, NULL, OPT_IMAGE },
 		{ "wait", no_argument, NULL, OPT_WAIT },
 		{ "force", no_argument, NULL, OPT_FORCE },
+		{ "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
 
@@ -112,6 +114,9 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		case OPT_WAIT:
 			options->wait = true;
 			break;
+		case OPT_JSON:
+			options->json = true;
+			break;
 		case OPT_FORCE:
 			options->force = true;
 			break;
@@ -140,6 +145,8 @@ static int take_command(struct options *options, char **words, int n)
 		return bad_usage("%s has no --image", words[0]);
 	if (options->wait && command != COMMAND_APPLY)
 		return bad_usage("%s has no --wait", words[0]);
+	if (options->json && (command == COMMAND_APPLY || command >= COMMAND_CLAIM || options->image))
+		return bad_usage("%s has no --json", options->image ? "--image" : words[0]);
 	if (options->force && command < COMMAND_CLAIM)
 		return bad_usage("%s has no --force", words[0]);
 	if (command >= COMMAND_CLAIM && n == 1)

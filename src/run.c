@@ -334,25 +334,30 @@ static int list(struct run *run)
 	if (r != EXIT_HOLDS)
 		return r;
 	read_all_details(run);
-	r = show_devices(&run->plan, &run->root);
+	if (run->options->json)
+		show_json(&run->plan, &run->drivers, &run->root, true);
+	else
+		r = show_devices(&run->plan, &run->root);
 	return r < 0 ? system_error(run, "cannot list the devices", r) : exit_status(run, true);
 }
 
 static int status(struct run *run)
 {
-	bool holds;
 	int r = make_plan(run);
 
 	if (r != EXIT_HOLDS)
 		return r;
 	read_all_details(run);
-	r = show_status(&run->plan, &run->root, &holds);
+	if (run->options->json)
+		show_json(&run->plan, &run->drivers, &run->root, false);
+	else
+		r = show_status(&run->plan, &run->root);
 	if (r < 0)
 		return system_error(run, "cannot tell the status", r);
 	fflush(stdout);
 	say_notes(run);
 	say_booted(run);
-	return exit_status(run, holds);
+	return exit_status(run, show_holds(&run->plan));
 }
 
 static int print_plan(struct run *run)
@@ -361,8 +366,13 @@ static int print_plan(struct run *run)
 
 	if (r != EXIT_HOLDS)
 		return r;
-	show_platform(&run->plan, &run->drivers, &run->root);
-	describe_plan(&run->plan, put);
+	if (run->options->json) {
+		read_all_details(run);
+		show_json(&run->plan, &run->drivers, &run->root, false);
+	} else {
+		show_platform(&run->plan, &run->drivers, &run->root);
+		describe_plan(&run->plan, put);
+	}
 	fflush(stdout);
 	say_notes(run);
 	say_booted(run);

@@ -11,7 +11,7 @@ enum command { COMMAND_APPLY, COMMAND_CHECK, COMMAND_LIST, COMMAND_STATUS, COMMA
 struct options {
 	enum command command;
 	const char *root, *config, *cmdline;
-	bool dry_run, image, wait, force;
+	bool dry_run, image, wait, force, json;
 	enum level loudest;
 	char **word;		/* of apply and release the addresses, of claim the rule */
 	int words;

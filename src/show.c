@@ -97,27 +97,35 @@ static void udev_property(struct str text, const char *key, struct text *t)
 	}
 }
 
-/* Class and name in words, as udev has them from its hardware database; the class as digits where it has none. */
-static void add_names(struct table *table, const struct device *d, const struct root *root)
+/* Class and name in words, as udev has them from its hardware database; "" where it has none. */
+static void find_names(const struct device *d, const struct root *root, char class[CELL_MAX], char name[CELL_MAX])
 {
-	char path[PATH_SIZE], addr[ADDR_MAX], cell[CELL_MAX], class[CELL_MAX], *data = NULL;
+	char path[PATH_SIZE], addr[ADDR_MAX], *data = NULL;
 	struct text t = text_in(path, sizeof(path));
 	struct str record = { .len = 0 };
 
 	text_add(&t, "run/udev/data/+pci:%s", text_addr(addr, d->addr));
 	if (sysfs_read_all(root, path, &data, &record.len) == 0)
 		record.p = data;
-	t = text_in(class, sizeof(class));
+	t = text_in(class, CELL_MAX);
 	udev_property(record, "ID_PCI_SUBCLASS_FROM_DATABASE=", &t);
-	if (t.len == 0)
-		text_add(&t, "%06x", d->ids.class);
-	add_cell(table, class);
-	t = text_in(cell, sizeof(cell));
+	t = text_in(name, CELL_MAX);
 	udev_property(record, "ID_VENDOR_FROM_DATABASE=", &t);
 	text_add(&t, t.len ? " " : "");
 	udev_property(record, "ID_MODEL_FROM_DATABASE=", &t);
-	add_cell(table, cell);
 	free(data);
+}
+
+static void add_names(struct table *table, const struct device *d, const struct root *root)
+{
+	char class[CELL_MAX], name[CELL_MAX];
+	struct text t = text_in(class, sizeof(class));
+
+	find_names(d, root, class, name);
+	if (!class[0])
+		text_add(&t, "%06x", d->ids.class);
+	add_cell(table, class);
+	add_cell(table, name);
 }
 
 static bool claim_holds(const struct device *d, const struct verdict *v)
@@ -218,14 +226,34 @@ static void find_result(struct str status, const struct device *d, struct text *
 	}
 }
 
-/* One row: what was wanted of a device, by its own rule or for its VFs. Whether that holds. */
-static bool add_wanted(struct table *table, const struct plan *plan, size_t i, bool vfs, struct str status)
+static bool vfs_hold(const struct plan *plan, size_t i)
+{
+	return plan->verdict[i].vfs < 0 || plan->verdict[i].vfs == plan->devices->dev[i].num_vfs;
+}
+
+static bool verdict_holds(const struct plan *plan, size_t i)
+{
+	const struct verdict *v = &plan->verdict[i];
+
+	return v->action == ACTION_CLAIM ? claim_holds(&plan->devices->dev[i], v) : v->action != ACTION_REFUSE;
+}
+
+bool show_holds(const struct plan *plan)
+{
+	bool holds = plan_holds(plan);
+
+	for (size_t i = 0; i < plan->devices->n; i++)
+		holds &= verdict_holds(plan, i) && vfs_hold(plan, i);
+	return holds;
+}
+
+/* One row: what was wanted of a device, by its own rule or for its VFs. */
+static void add_wanted(struct table *table, const struct plan *plan, size_t i, bool vfs, struct str status)
 {
 	const struct device *d = &plan->devices->dev[i];
 	const struct verdict *v = &plan->verdict[i];
 	char cell[CELL_MAX], addr[ADDR_MAX];
 	struct text t = text_in(cell, sizeof(cell));
-	bool holds = true;
 
 	add_cell(table, text_addr(addr, d->addr));
 	add_ids(table, d);
@@ -243,18 +271,11 @@ static bool add_wanted(struct table *table, const struct plan *plan, size_t i, b
 	else
 		text_add(&t, "%s", d->driver[0] ? d->driver : "no driver");
 	add_cell(table, cell);
-	if (vfs)
-		holds = d->num_vfs == v->vfs;
-	else if (v->action == ACTION_CLAIM)
-		holds = claim_holds(d, v);
-	else
-		holds = v->action == ACTION_KEEP;
-	add_cell(table, holds ? "yes" : "NO");
+	add_cell(table, (vfs ? vfs_hold(plan, i) : verdict_holds(plan, i)) ? "yes" : "NO");
 	add_rule(table, plan, vfs ? v->vfs_rule : v->rule, vfs ? v->vfs_selector : v->selector);
-	return holds;
 }
 
-int show_status(const struct plan *plan, const struct root *root, bool *holds)
+int show_status(const struct plan *plan, const struct root *root)
 {
 	static const char *const heading[] = { "ADDRESS", "IDS", "WANTED", "HAPPENED", "NOW", "HOLDS", "RULE" };
 	struct table table = new_table(heading, sizeof(heading) / sizeof(heading[0]));
@@ -264,12 +285,11 @@ int show_status(const struct plan *plan, const struct root *root, bool *holds)
 
 	if (sysfs_read_all(root, "run/preclaim/status", &data, &status.len) == 0)
 		status.p = data;
-	*holds = plan_holds(plan);
 	for (size_t i = 0; i < plan->devices->n; i++) {
 		if (plan->verdict[i].vfs >= 0)
-			*holds &= add_wanted(&table, plan, i, true, status);
+			add_wanted(&table, plan, i, true, status);
 		if (plan->verdict[i].action != ACTION_NONE)
-			*holds &= add_wanted(&table, plan, i, false, status);
+			add_wanted(&table, plan, i, false, status);
 	}
 	r = print_table(&table);
 	free(data);
@@ -303,28 +323,185 @@ static bool has_text(const struct root *root, const char *path, const char *want
 	return has;
 }
 
-void show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root)
+/* What passthrough needs of the machine. */
+struct platform {
+	const char *iommu;	/* NULL: none in use */
+	bool remapping, unsafe;
+	const char *vfio;
+};
+
+static struct platform find_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root)
 {
-	const char *kind = "of an unknown kind", *vfio = "not loaded";
-	char *cmdline = NULL;
-	int32_t groups = -1;
-	size_t len;
+	struct platform p = { .vfio = "not loaded" };
 
 	for (size_t i = 0; i < plan->devices->n; i++)
-		if (plan->devices->dev[i].group > groups)
-			groups = plan->devices->dev[i].group;
-	sysfs_list(root, "sys/class/iommu", take_iommu, &kind);
+		if (plan->devices->dev[i].group >= 0)
+			p.iommu = "of an unknown kind";
+	if (p.iommu)
+		sysfs_list(root, "sys/class/iommu", take_iommu, &p.iommu);
 	if (driver_registered(drivers, str_of("vfio-pci")))
-		vfio = sysfs_exists(root, "sys/module/vfio_pci/initstate") ? "a module, loaded" : "built in";
-	if (groups < 0)
-		printf("platform: no IOMMU in use");
+		p.vfio = sysfs_exists(root, "sys/module/vfio_pci/initstate") ? "a module, loaded" : "built in";
+	/* the names of its interrupt chips tell (drivers/iommu/intel/irq_remapping.c, amd/iommu.c) */
+	p.remapping = has_text(root, "proc/interrupts", "IR-");
+	p.unsafe = has_text(root, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y");
+	return p;
+}
+
+void show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root)
+{
+	struct platform p = find_platform(plan, drivers, root);
+	char *cmdline = NULL;
+	size_t len;
+
+	if (p.iommu)
+		printf("platform: IOMMU %s, interrupt remapping %s", p.iommu, p.remapping ? "on" : "not seen");
 	else
-		/* the names of its interrupt chips tell of remapping (drivers/iommu/intel/irq_remapping.c, amd/iommu.c) */
-		printf("platform: IOMMU %s, interrupt remapping %s", kind, has_text(root, "proc/interrupts", "IR-") ? "on" : "not seen");
-	if (has_text(root, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y"))
-		printf(", unsafe interrupts allowed");
-	printf(", vfio-pci %s\n", vfio);
+		printf("platform: no IOMMU in use");
+	printf("%s, vfio-pci %s\n", p.unsafe ? ", unsafe interrupts allowed" : "", p.vfio);
 	if (sysfs_read_all(root, "proc/cmdline", &cmdline, &len) == 0)
 		printf("command line: %.*s\n", (int)strcspn(cmdline, "\n"), cmdline);
 	free(cmdline);
+}
+
+/* A text, or null for none. */
+static void json_string(const char *value)
+{
+	if (!value[0]) {
+		printf("null");
+		return;
+	}
+	putchar('"');
+	for (; *value; value++) {
+		unsigned char c = (unsigned char)*value;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < ' ' || c >= 0x7f)
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+/* Members of an object. */
+static void json_text(const char *before, const char *key, const char *value)
+{
+	printf("%s\"%s\": ", before, key);
+	json_string(value);
+}
+
+static void json_bool(const char *before, const char *key, bool value)
+{
+	printf("%s\"%s\": %s", before, key, value ? "true" : "false");
+}
+
+/* A number, where it is one that a device can have. */
+static void json_number(const char *before, const char *key, int32_t value)
+{
+	if (value < 0)
+		printf("%s\"%s\": null", before, key);
+	else
+		printf("%s\"%s\": %d", before, key, value);
+}
+
+/* What the rules want of a device, and what became of it. */
+static void json_wanted(const struct plan *plan, size_t i, struct str status)
+{
+	const struct verdict *v = &plan->verdict[i];
+	const struct device *d = &plan->devices->dev[i];
+	char cell[CELL_MAX] = "";
+	struct text t = text_in(cell, sizeof(cell));
+
+	json_text(", ", "action", v->action == ACTION_NONE ? "" : describe_action(v->action));
+	json_text(", ", "wanted_driver", v->action == ACTION_CLAIM ? v->driver : "");
+	if (v->action != ACTION_NONE)
+		describe_rule(plan, v->rule, v->selector, &t);
+	json_text(", ", "rule", cell + (cell[0] ? strlen("rule ") : 0));
+	json_number(", ", "wanted_vfs", v->vfs);
+	t = text_in(cell, sizeof(cell));
+	if (v->vfs >= 0)
+		describe_rule(plan, v->vfs_rule, v->vfs_selector, &t);
+	json_text(", ", "vfs_rule", cell + (cell[0] ? strlen("rule ") : 0));
+	t = text_in(cell, sizeof(cell));
+	find_result(status, d, &t);
+	json_text(", ", "happened", cell);
+	json_bool(", ", "holds", verdict_holds(plan, i) && vfs_hold(plan, i));
+}
+
+static void json_device(const struct plan *plan, size_t i, const struct root *root, struct str status)
+{
+	const struct device *d = &plan->devices->dev[i];
+	char cell[CELL_MAX], class[CELL_MAX], name[CELL_MAX], addr[ADDR_MAX];
+	struct text t = text_in(cell, sizeof(cell));
+
+	json_text("    { ", "address", text_addr(addr, d->addr));
+	text_add(&t, "%04x:%04x:%04x:%04x", d->ids.vendor, d->ids.device, d->ids.subvendor, d->ids.subdevice);
+	json_text(", ", "ids", cell);
+	t = text_in(cell, sizeof(cell));
+	text_add(&t, "%06x", d->ids.class);
+	json_text(", ", "class", cell);
+	find_names(d, root, class, name);
+	json_text(", ", "class_name", class);
+	json_text(", ", "name", name);
+	json_number(", ", "group", d->group);
+	json_text(", ", "driver", d->driver);
+	json_text(", ", "override", d->override);
+	json_text(", ", "pf", d->pf >= 0 ? text_addr(addr, plan->devices->dev[d->pf].addr) : "");
+	json_number(", ", "vfs", d->total_vfs > 0 ? d->num_vfs : -1);
+	json_number(", ", "total_vfs", d->total_vfs > 0 ? d->total_vfs : -1);
+	t = text_in(cell, sizeof(cell));
+	protect_text(d->carries, &t);
+	json_text(", ", "carries", cell);
+	json_bool(", ", "boot_display", d->boot_display);
+	json_wanted(plan, i, status);
+	printf(" }");
+}
+
+void show_json(const struct plan *plan, const struct drivers *drivers, const struct root *root, bool all)
+{
+	struct platform p = find_platform(plan, drivers, root);
+	struct str status = { .len = 0 };
+	const char *comma = "\n";
+	char line[RECORD_MAX], *data = NULL;
+
+	if (sysfs_read_all(root, "run/preclaim/status", &data, &status.len) == 0)
+		status.p = data;
+	printf("{\n  \"version\": 1,\n  \"platform\": { ");
+	json_text("", "iommu", p.iommu ? p.iommu : "");
+	json_bool(", ", "interrupt_remapping", p.remapping);
+	json_bool(", ", "unsafe_interrupts", p.unsafe);
+	json_text(", ", "vfio_pci", p.vfio);
+	printf(" },\n  \"devices\": [");
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		if (!all && plan->verdict[i].action == ACTION_NONE && plan->verdict[i].vfs < 0)
+			continue;
+		printf("%s", comma);
+		json_device(plan, i, root, status);
+		comma = ",\n";
+	}
+	printf("\n  ],\n  \"steps\": [");
+	comma = "\n";
+	for (size_t i = 0; i < plan->steps; i++) {
+		struct text t = text_in(line, sizeof(line));
+
+		describe_step(plan, &plan->step[i], &t);
+		printf("%s    ", comma);
+		json_string(line);
+		comma = ",\n";
+	}
+	printf("\n  ],\n  \"messages\": [");
+	comma = "\n";
+	for (size_t i = 0; i < plan->notes; i++) {
+		struct text t = text_in(line, sizeof(line));
+
+		describe_note(plan, &plan->note[i], &t);
+		printf("%s    { ", comma);
+		json_number("", "level", (int32_t)plan->note[i].level);
+		json_text(", ", "text", line);
+		printf(" }");
+		comma = ",\n";
+	}
+	printf("\n  ]\n}\n");
+	free(data);
 }

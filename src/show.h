@@ -14,13 +14,19 @@
 /* Every device, by IOMMU group. 0 or -ENOMEM. */
 int show_devices(const struct plan *plan, const struct root *root);
 
-/*
- * What the rules want of each device, what became of it (run/preclaim/status),
- * and what holds now. *holds: whether all of it does. 0 or -ENOMEM.
- */
-int show_status(const struct plan *plan, const struct root *root, bool *holds);
+/* What the rules want of each device, what became of it (run/preclaim/status), and what holds now. 0 or -ENOMEM. */
+int show_status(const struct plan *plan, const struct root *root);
+
+/* Whether all that the rules want holds now. */
+bool show_holds(const struct plan *plan);
 
 /* One line on what passthrough needs of the machine: IOMMU, interrupt remapping, vfio-pci; and the command line. */
 void show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root);
+
+/*
+ * All of that as one JSON document, for scripts: its form is in preclaim(8)
+ * under JSON, and has a version. all: also devices that no rule is about.
+ */
+void show_json(const struct plan *plan, const struct drivers *drivers, const struct root *root, bool all);
 
 #endif

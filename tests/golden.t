@@ -15,7 +15,7 @@
 #	cmdline    /proc/cmdline
 #	args       arguments, one a line; default: check --image (parse), check (plan)
 #	expected   standard output, then standard error, then the exit status
-# Nothing in the tree may change. The plan that a dry run prints must be check's.
+# Nothing in the tree may change. What --json prints must be JSON. The plan that a dry run prints must be check's.
 
 use strict;
 use warnings;
@@ -24,6 +24,7 @@ use File::Basename 'dirname';
 use File::Copy 'copy';
 use File::Find 'find';
 use File::Temp 'tempdir';
+use JSON::PP 'decode_json';
 
 my $here = abs_path(dirname($0));
 my $scratch = tempdir(CLEANUP => 1);
@@ -134,6 +135,7 @@ for my $case (@cases) {
         spew("$case/expected", $printed) if $bless;
         my $expected = slurp("$case/expected") // '';
         my @why = $printed eq $expected ? () : diff($expected, $printed);
+        push @why, "no JSON: $@" if $end ne 'exit 3' && "@args" =~ /--json/ && !eval { decode_json($out) };
 
         if ("@args" eq 'check') {
             my ($dry) = run($root, $binary, '--root', $root, 'apply', '--dry-run');
