@@ -10,6 +10,7 @@ SBINDIR = $(PREFIX)/sbin
 INITRAMFSDIR = /usr/share/initramfs-tools
 UDEVDIR = /usr/lib/udev/rules.d
 SYSTEMDDIR = /usr/lib/systemd/system
+MANDIR = /usr/share/man
 SYSCONFDIR = /etc
 
 KLCC ?= klcc
@@ -58,14 +59,14 @@ build/san-clang/preclaim: $(SOURCES:src/%.c=build/san-clang/%.o)
 UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t
 
 check: build/preclaim $(UNIT_TESTS) $(SHOWS) ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev shellcheck perl git
+TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev shellcheck perl git groff-base
 
 test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
@@ -92,6 +93,8 @@ install: build/preclaim ## install below DESTDIR, or here, and then renew the in
 	install -D -m 644 conf/65-preclaim.rules $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	install -D -m 644 conf/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
 	sed -i 's|/usr/sbin/preclaim|$(SBINDIR)/preclaim|' $(DESTDIR)$(UDEVDIR)/65-preclaim.rules $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
+	install -D -m 644 man/preclaim.8 $(DESTDIR)$(MANDIR)/man8/preclaim.8
+	install -D -m 644 man/preclaim.conf.5 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
 	install -d $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants
 	ln -sf ../preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/preclaim.d
@@ -102,6 +105,7 @@ install: build/preclaim ## install below DESTDIR, or here, and then renew the in
 uninstall: ## remove what install installed, but not the rules, and renew the initramfs
 	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
+	rm -f $(DESTDIR)$(MANDIR)/man8/preclaim.8 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	$(if $(DESTDIR),,update-initramfs -u)
 
