@@ -181,6 +181,25 @@ static void find_variants(struct run *run)
 }
 
 /*
+ * Whether it matters who uses a device: before it is taken or given back by
+ * hand, or before the number of its PF's VFs is changed. Asking opens its VFIO
+ * group for a moment, in which no guest can open it.
+ */
+static bool asks_for_users(const struct run *run, size_t i)
+{
+	int32_t pf = run->devices.dev[i].pf, selector = pf >= 0 ? run->match.choice[pf].vfs_selector : -1;
+	int32_t wanted, total;
+
+	if (run->options->command >= COMMAND_CLAIM && run->match.choice[i].rule >= 0)
+		return true;
+	if (selector < 0 || (run->only && !run->only[pf]))
+		return false;
+	total = run->devices.dev[pf].total_vfs;
+	wanted = run->config.rules.selector[selector].count < (uint32_t)total ? (int32_t)run->config.rules.selector[selector].count : total;
+	return run->devices.dev[pf].num_vfs != wanted;
+}
+
+/*
  * What only some devices are asked for: driver_override where a rule takes the
  * device, or where a free neighbour could spoil its group; the number of VFs
  * of PFs that a rule gives VFs to, and whether those are in use.
@@ -194,10 +213,10 @@ static void read_details(struct run *run)
 			scan_override(&run->root, d);
 		if (run->match.choice[i].fence && (!run->only || run->only[i]))
 			scan_num_vfs(&run->root, d);
-		if ((d->pf >= 0 && run->match.choice[d->pf].vfs_rule >= 0) ||
-		    (run->config.rules.settings.take == TAKE_NEVER && run->match.choice[i].rule >= 0))
-			scan_in_use(&run->root, d);
 	}
+	for (size_t i = 0; i < run->devices.n; i++)
+		if (asks_for_users(run, i))
+			scan_in_use(&run->root, &run->devices.dev[i]);
 	find_variants(run);
 }
 
