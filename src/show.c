@@ -116,6 +116,18 @@ static void find_names(const struct device *d, const struct root *root, char cla
 	free(data);
 }
 
+/* A base class in words (<linux/pci_ids.h>, PCI_BASE_CLASS_*). */
+static const char *base_class(uint32_t base)
+{
+	static const char *const name[] = {
+		"old", "storage", "network", "display", "multimedia", "memory", "bridge", "communication", "system", "input",
+		"docking", "processor", "serial bus", "wireless", "intelligent I/O", "satellite", "encryption", "signal processing",
+		"accelerator",
+	};
+
+	return base < sizeof(name) / sizeof(name[0]) ? name[base] : "other";
+}
+
 static void add_names(struct table *table, const struct device *d, const struct root *root)
 {
 	char class[CELL_MAX], name[CELL_MAX];
@@ -123,7 +135,7 @@ static void add_names(struct table *table, const struct device *d, const struct 
 
 	find_names(d, root, class, name);
 	if (!class[0])
-		text_add(&t, "%06x", d->ids.class);
+		text_add(&t, "%s %06x", base_class(d->ids.class >> 16), d->ids.class);
 	add_cell(table, class);
 	add_cell(table, name);
 }
