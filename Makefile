@@ -33,7 +33,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test demo install uninstall clean
+.PHONY: all help check test fuzz demo install uninstall clean
 
 all: build/preclaim ## the program
 
@@ -59,9 +59,10 @@ build/san-clang/preclaim: $(SOURCES:src/%.c=build/san-clang/%.o)
 UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t
+FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/fuzz.t
 
-check: build/preclaim $(UNIT_TESTS) $(SHOWS) ## quick tests: no root, no boot
+check: build/preclaim $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
 
 # Packages that the targets which set themselves up install.
@@ -75,8 +76,12 @@ test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
-run-tests: $(BINARIES) $(UNIT_TESTS) $(SHOWS)
+run-tests: $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
 	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/hook.t test-qemu/cases/*
+
+T ?= 60
+fuzz: build/fuzz/fuzz ## fuzz each kind of input for T seconds (60); needs clang and its libclang-rt-dev
+	$(Q)tests/fuzz/run $(T) $(FUZZ_TARGETS)
 
 demo: ## boot a machine without and with preclaim, and show what became of its devices
 	$(Q)tests/packages $(BUILD_PACKAGES)
@@ -125,7 +130,16 @@ build/unit-gcc/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
 
+# One program, whose name chooses what the input is.
+# The tree is not what is looked for: without sanitizers it takes less of the time.
+FUZZ_SOURCES = $(filter-out src/preclaim.c src/sysfs.c src/module.c,$(SOURCES)) tests/fuzz/fuzz.c
+build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c $(wildcard src/*.h tests/fuzz/*.h)
+	$(call say,CLANG $@)mkdir -p $(@D) && \
+		$(CLANG) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 -c -o $(@D)/tree.o tests/fuzz/tree.c && \
+		$(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) $(@D)/tree.o
+	$(Q)for target in $(FUZZ_TARGETS); do ln -f $@ build/fuzz/$$target; done
+
 -include $(wildcard build/klibc/*.d build/san-*/*.d build/unit-*/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/preclaim
+	$(Q)rm -rf build/klibc build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/preclaim
