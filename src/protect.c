@@ -199,7 +199,7 @@ static const struct mount *find_mount(const struct search *s, const char *path, 
 
 		if (n < longest || !starts(path, m->point) || (path[n] && (whole || (path[n] != '/' && n > 1))))
 			continue;
-		if (n > longest || strcmp(best->parent, m->id) != 0)
+		if (!best || n > longest || strcmp(best->parent, m->id) != 0)
 			best = m;
 		longest = n;
 	}
