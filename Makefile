@@ -33,7 +33,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test fuzz demo install uninstall clean
+.PHONY: all help check test lint fuzz demo install uninstall clean
 
 all: build/preclaim ## the program
 
@@ -67,7 +67,7 @@ check: build/preclaim $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no 
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev shellcheck perl git groff-base
+TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base
 
 test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
@@ -77,7 +77,10 @@ test: ## every test, boots in QEMU included; installs what it needs
 
 .PHONY: run-tests
 run-tests: $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
-	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/hook.t test-qemu/cases/*
+	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/lint.t tests/hook.t test-qemu/cases/*
+
+lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
+	$(Q)tests/run tests/lint.t
 
 T ?= 60
 fuzz: build/fuzz/fuzz ## fuzz each kind of input for T seconds (60); needs clang and its libclang-rt-dev

@@ -106,7 +106,7 @@ static void start_write(struct apply *a, size_t step, enum operation operation, 
 {
 	int32_t dev = a->plan->step[step].dev;
 	struct state *st = &a->state[dev];
-	uint64_t end = clock_us() + PATIENCE_MS * 1000;
+	uint64_t end = clock_us() + PATIENCE_MS * 1000ull;
 	int r;
 
 	while ((r = pool_write(&a->pool, (int32_t)step, path, value)) == -EAGAIN)

@@ -120,9 +120,10 @@ static void carries_text(const struct device *d, struct text *t)
 
 void describe_note(const struct plan *plan, const struct note *note, struct text *t)
 {
-	const struct device *d = note->dev >= 0 ? &plan->devices->dev[note->dev] : NULL;
+	static const struct device none;
+	const struct device *d = note->dev >= 0 ? &plan->devices->dev[note->dev] : &none;
 
-	if (d) {
+	if (note->dev >= 0) {
 		describe_device(plan, note->dev, t);
 		text_add(t, ": ");
 	}

@@ -172,7 +172,7 @@ static int run_main(int argc, char **argv)
 	r = parse_options(argc, argv, &options, words, &n);
 	if (r == 0 && n == 0)
 		r = bad_usage("the command is missing");
-	if (r == 0)
+	else if (r == 0)
 		r = take_command(&options, words, n);
 	/* an image keeps no rule that was typed for one boot */
 	if (options.image && !options.cmdline)

@@ -253,8 +253,11 @@ static bool block_name(struct search *s, const char *path, char name[NAME_SIZE])
 		to += 3;
 	if (starts(to, "/dev/"))
 		to += 5;
-	for (n = 0; n < NAME_SIZE - 1 && to[n]; n++)
-		name[n] = to[n] == '/' ? '!' : to[n];
+	for (n = 0; n < NAME_SIZE - 1 && to[n]; n++) {
+		name[n] = to[n];
+		if (name[n] == '/')
+			name[n] = '!';
+	}
 	name[n] = '\0';
 	if (has_link(s, path_of(s, "%s/%s", block_class, name)))
 		return true;

@@ -91,6 +91,7 @@ static bool fault(struct parser *p, const char *at, struct str word, const char 
 	char message[FAULT_MAX], why[FAULT_MAX];
 	struct text t = text_in(message, sizeof(message));
 	struct fault *f;
+	char *what;
 	va_list args;
 
 	va_start(args, format);
@@ -102,16 +103,17 @@ static bool fault(struct parser *p, const char *at, struct str word, const char 
 	}
 	text_add(&t, "%s", why);
 
-	if (!grow(&r->fault, r->faults, sizeof(*f))) {
+	what = strdup(message);
+	if (!what || !grow(&r->fault, r->faults, sizeof(*f))) {
+		free(what);
 		p->error = -ENOMEM;
 		return false;
 	}
-	f = &r->fault[r->faults];
-	*f = (struct fault){ .source = p->source, .line = p->line, .column = (unsigned)(at - p->start) + 1, .what = strdup(message) };
-	if (f->what)
-		r->faults++;
-	else
-		p->error = -ENOMEM;
+	f = &r->fault[r->faults++];
+	f->source = p->source;
+	f->line = p->line;
+	f->column = (unsigned)(at - p->start) + 1;
+	f->what = what;
 	return false;
 }
 

@@ -66,7 +66,7 @@ static void set_driver(char out[DRIVER_MAX], struct str name)
 /* Ids and class from "pci:v000010DEd00002204sv00001462sd00003895bc03sc00i00". False where it is anything else. */
 static bool parse_modalias(struct str s, struct ids *out)
 {
-	uint32_t base, sub, interface;
+	uint32_t base = 0, sub = 0, interface = 0;
 	const struct {
 		const char *name;
 		uint32_t *value;

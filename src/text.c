@@ -111,7 +111,9 @@ bool str_starts(struct str s, const char *prefix)
 
 static char dash(char c)
 {
-	return c == '-' ? '_' : c;
+	if (c == '-')
+		return '_';
+	return c;
 }
 
 bool str_same_name(struct str s, const char *other)
