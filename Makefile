@@ -35,7 +35,7 @@ say = $(if $(V),,@echo '  $(1)';)
 
 .PHONY: all help check test lint fuzz demo install uninstall clean
 
-all: build/preclaim ## the program
+all: build/preclaim build/preclaim-import ## the program
 
 help: ## this list
 	$(Q)sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -44,6 +44,10 @@ build/klibc/%.o: src/%.c VERSION
 	$(call say,KLCC $@)mkdir -p $(@D) && $(KLCC) $(KLIBC_CFLAGS) -c -o $@ $<
 build/preclaim: $(SOURCES:src/%.c=build/klibc/%.o)
 	$(call say,LINK $@)$(KLCC) $(KLIBC_LDFLAGS) -o $@ $^
+
+# What "preclaim import" runs is looked for beside the program.
+build/preclaim-import: import/preclaim-import
+	$(Q)install -D -m 755 $< $@
 
 build/san-gcc/%.o: src/%.c VERSION
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(SAN_CFLAGS) -c -o $@ $<
@@ -62,7 +66,7 @@ SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/sh
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
 CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/fuzz.t
 
-check: build/preclaim $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
+check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
 
 # Packages that the targets which set themselves up install.
@@ -76,7 +80,7 @@ test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
-run-tests: $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
+run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
 	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/lint.t tests/hook.t test-qemu/cases/*
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
@@ -92,8 +96,9 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 	$(Q)test-qemu/setup
 	$(Q)test-qemu/demo
 
-install: build/preclaim ## install below DESTDIR, or here, and then renew the initramfs
+install: all ## install below DESTDIR, or here, and then renew the initramfs
 	install -D -m 755 build/preclaim $(DESTDIR)$(SBINDIR)/preclaim
+	install -m 755 import/preclaim-import $(DESTDIR)$(SBINDIR)/preclaim-import
 	install -d $(addprefix $(DESTDIR)$(INITRAMFSDIR)/,hooks scripts/init-top)
 	sed 's|^program=.*|program=$(SBINDIR)/preclaim|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	chmod 755 $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
@@ -111,7 +116,7 @@ install: build/preclaim ## install below DESTDIR, or here, and then renew the in
 	$(if $(DESTDIR),,update-initramfs -u)
 
 uninstall: ## remove what install installed, but not the rules, and renew the initramfs
-	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
+	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(SBINDIR)/preclaim-import $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	rm -f $(DESTDIR)$(MANDIR)/man8/preclaim.8 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guard.h"
 #include "run.h"
@@ -26,6 +27,9 @@ static const char usage[] =
 	"  claim SELECTOR... [driver=DRIVER]\n"
 	"                       claim devices now; no rule is written\n"
 	"  release ADDRESS...   give devices back to the host now\n"
+	"  import FILE...       print the rules for what other tools' files say\n"
+	"  import --from-cmdline\n"
+	"                       or for what the kernel command line says\n"
 	"\n"
 	"  -n, --dry-run        apply, claim, release: print the plan and change nothing\n"
 	"      --json           check, list, status: print one JSON document\n"
@@ -183,8 +187,25 @@ static int run_main(int argc, char **argv)
 	return r;
 }
 
+/* A script beside the program, since no image needs it. */
+static int run_import(char **argv)
+{
+	static const char suffix[] = "-import";
+	char path[PATH_SIZE];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(suffix));
+
+	if (n > 0) {
+		strcpy(path + n, suffix);
+		execv(path, argv);
+	}
+	fputs("preclaim: import: cannot run preclaim-import, which is a script beside preclaim\n", stderr);
+	return EXIT_SYSTEM;
+}
+
 int main(int argc, char **argv)
 {
 	guard_init();
+	if (argc > 1 && strcmp(argv[1], "import") == 0)
+		exit(run_import(argv + 1));
 	exit(run_main(argc, argv));
 }

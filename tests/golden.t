@@ -6,16 +6,18 @@
 # golden.t --bless [CASE...] writes what the first binary prints into `expected`
 # instead; read it before you keep it.
 #
-# A case is a folder golden/parse/SENTENCE, golden/plan/SENTENCE or golden/show/SENTENCE with any of
+# A case is a folder golden/KIND/SENTENCE, of kind parse, plan, show or import, with any of
 #	machine    name of a manifest in machines/; default: none, without devices
 #	tree       a manifest of what differs from that machine
 #	without    paths that this machine lacks, one a line
 #	conf       /etc/preclaim.conf
 #	conf.d/    /etc/preclaim.d
 #	cmdline    /proc/cmdline
-#	args       arguments, one a line; default: check --image (parse), check (plan)
+#	files/     files of other tools, by their paths
+#	args       arguments, one a line; default: check --image (parse), check (plan), import FILE... (import)
 #	expected   standard output, then standard error, then the exit status
 # Nothing in the tree may change. What --json prints must be JSON. The plan that a dry run prints must be check's.
+# Import is a script: only the first binary runs it. What it prints must be rules.
 
 use strict;
 use warnings;
@@ -85,6 +87,7 @@ sub plant {
     mkdir "$root/etc";
     copy("$case/conf", "$root/etc/preclaim.conf") if -e "$case/conf";
     copy("$case/cmdline", "$root/proc/cmdline") if -e "$case/cmdline";
+    system('cp', '-r', "$case/files/.", $root) == 0 or die "$case: cp failed\n" if -d "$case/files";
     if (-d "$case/conf.d") {
         mkdir "$root/etc/preclaim.d";
         copy($_, "$root/etc/preclaim.d") for glob "$case/conf.d/*";
@@ -115,7 +118,7 @@ die "usage: golden.t [--bless] [CASE...]\n" if @ARGV && $ARGV[0] =~ /^-/;
 
 my @binaries = map { abs_path($_) // $_ } split ' ', $ENV{PRECLAIM_BINARIES} // '';
 my @cases = @ARGV ? map { abs_path($_) // die "$_: no such case\n" } @ARGV
-    : sort glob "$here/golden/{parse,plan,show}/*";
+    : sort glob "$here/golden/{parse,plan,show,import}/*";
 ok(0, 'PRECLAIM_BINARIES names at least one binary') unless @binaries;
 ok(0, 'there are cases') unless @cases;
 ok(0, "$_ can be run") for grep { !-x } @binaries;
@@ -125,12 +128,15 @@ my $root = "$scratch/root";
 for my $case (@cases) {
     my ($kind, $name) = $case =~ m{([^/]+)/([^/]+)$};
     my $args = slurp("$case/args");
-    my @args = defined $args ? split /\n/, $args : $kind eq 'parse' ? qw(check --image) : 'check';
     plant($case, $root);
+    my @files;
+    find({ no_chdir => 1, wanted => sub { push @files, substr($_, length "$case/files/") if -f } }, "$case/files") if -d "$case/files";
+    my @args = defined $args ? split /\n/, $args
+        : $kind eq 'parse' ? qw(check --image) : $kind eq 'import' ? ('import', sort @files) : 'check';
     my $before = listing($root);
 
-    for my $binary (@binaries) {
-        my ($out, $err, $end) = run($root, $binary, '--root', $root, @args);
+    for my $binary ($kind eq 'import' ? $binaries[0] // () : @binaries) {
+        my ($out, $err, $end) = run($root, $binary, $kind eq 'import' ? (@args, '--root', $root) : ('--root', $root, @args));
         my $printed = "$out--- stderr\n$err--- $end\n";
         spew("$case/expected", $printed) if $bless;
         my $expected = slurp("$case/expected") // '';
@@ -140,6 +146,11 @@ for my $case (@cases) {
         if ("@args" eq 'check') {
             my ($dry) = run($root, $binary, '--root', $root, 'apply', '--dry-run');
             push @why, "apply --dry-run printed another plan:\n", diff($out, $dry) if $dry ne $out;
+        }
+        if ($kind eq 'import') {
+            spew("$scratch/rules", $out);
+            my (undef, $faults, $status) = run($root, $binary, qw(check --image --cmdline), '', '--root', $root, '--config', "$scratch/rules");
+            push @why, "what is printed are no rules:\n", $faults if $status !~ /^exit [01]$/;
         }
         my $after = listing($root);
         if ($after ne $before) {

@@ -114,11 +114,11 @@ for my $file (sort glob "$top/src/*.c") {
     my @missing = missing($page, texts($c));
     ok(!@missing, "each message of $name is in the page", @missing);
 }
-for my $file ('hook/preclaim', 'scripts/init-top/preclaim') {
+for my $file ('hook/preclaim', 'scripts/init-top/preclaim', 'import/preclaim-import') {
     my $sh = slurp("$top/$file");
     $sh =~ s/^\s*#.*//mg;
     $sh =~ s/"\s*\\\n\s*"/ /g;
-    my @texts = $sh =~ /\b(?:fail|warn|without_vfio)\s+"([^"]*)"|echo "<3>preclaim: ([^"]*)"/g;
+    my @texts = $sh =~ /\b(?:fail|warn|without_vfio)\s+"([^"]*)"|\b(?:note|lack)\(.*?"([^"]*)"|echo "preclaim: ([^"]*)"|echo "<3>preclaim: ([^"]*)"/g;
     my @missing = missing($page, grep { defined } @texts);
     ok(@texts && !@missing, "each message of $file is in the page", @missing);
 }
