@@ -118,7 +118,7 @@ for my $file ('hook/preclaim', 'scripts/init-top/preclaim', 'import/preclaim-imp
     my $sh = slurp("$top/$file");
     $sh =~ s/^\s*#.*//mg;
     $sh =~ s/"\s*\\\n\s*"/ /g;
-    my @texts = $sh =~ /\b(?:fail|warn|without_vfio)\s+"([^"]*)"|\b(?:note|lack)\(.*?"([^"]*)"|echo "preclaim: ([^"]*)"|echo "<3>preclaim: ([^"]*)"/g;
+    my @texts = $sh =~ /\b(?:fail|warn|without_vfio)\s+"([^"]*)"|\b(?:note|lack)\(.*?"([^"]*)"|echo "preclaim: ([^"]*)" >&2|echo "<3>preclaim: ([^"]*)"/g;
     my @missing = missing($page, grep { defined } @texts);
     ok(@texts && !@missing, "each message of $file is in the page", @missing);
 }
