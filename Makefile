@@ -11,6 +11,9 @@ INITRAMFSDIR = /usr/share/initramfs-tools
 UDEVDIR = /usr/lib/udev/rules.d
 SYSTEMDDIR = /usr/lib/systemd/system
 MANDIR = /usr/share/man
+BASHDIR = /usr/share/bash-completion/completions
+ZSHDIR = /usr/share/zsh/$(if $(wildcard /etc/debian_version),vendor-completions,site-functions)
+FISHDIR = /usr/share/fish/vendor_completions.d
 SYSCONFDIR = /etc
 
 KLCC ?= klcc
@@ -64,14 +67,14 @@ UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/fuzz.t
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/completion.t tests/fuzz.t
 
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base
+TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq
 
 test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
@@ -108,6 +111,9 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 	sed -i 's|/usr/sbin/preclaim|$(SBINDIR)/preclaim|' $(DESTDIR)$(UDEVDIR)/65-preclaim.rules $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
 	install -D -m 644 man/preclaim.8 $(DESTDIR)$(MANDIR)/man8/preclaim.8
 	install -D -m 644 man/preclaim.conf.5 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
+	install -D -m 644 completion/preclaim $(DESTDIR)$(BASHDIR)/preclaim
+	install -D -m 644 completion/_preclaim $(DESTDIR)$(ZSHDIR)/_preclaim
+	install -D -m 644 completion/preclaim.fish $(DESTDIR)$(FISHDIR)/preclaim.fish
 	install -d $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants
 	ln -sf ../preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/preclaim.d
@@ -118,6 +124,7 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 uninstall: ## remove what install installed, but not the rules, and renew the initramfs
 	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(SBINDIR)/preclaim-import $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
+	rm -f $(DESTDIR)$(BASHDIR)/preclaim $(DESTDIR)$(ZSHDIR)/_preclaim $(DESTDIR)$(FISHDIR)/preclaim.fish
 	rm -f $(DESTDIR)$(MANDIR)/man8/preclaim.8 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	$(if $(DESTDIR),,update-initramfs -u)
