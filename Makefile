@@ -36,7 +36,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test lint fuzz demo install uninstall clean
+.PHONY: all help check test lint fuzz demo install dist uninstall clean
 
 all: build/preclaim build/preclaim-import ## the program
 
@@ -67,7 +67,7 @@ UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/completion.t tests/fuzz.t
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/completion.t tests/fuzz.t
 
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
@@ -120,6 +120,12 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 	test -e $(DESTDIR)$(SYSCONFDIR)/preclaim.conf || \
 		install -m 644 conf/preclaim.conf $(DESTDIR)$(SYSCONFDIR)/preclaim.conf
 	$(if $(DESTDIR),,update-initramfs -u)
+
+# Only what is committed, and nothing of who, where and when: the same bytes each time.
+DIST ?= build
+dist: ## the tarball of a release, from the last commit
+	$(Q)mkdir -p $(DIST)
+	$(Q)git -c tar.umask=022 archive --prefix=preclaim-$(VERSION)/ HEAD | gzip -9n >$(DIST)/preclaim-$(VERSION).tar.gz
 
 uninstall: ## remove what install installed, but not the rules, and renew the initramfs
 	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(SBINDIR)/preclaim-import $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim

@@ -5,7 +5,7 @@
 
 cd "$(dirname "$0")/.." || exit
 n=0
-for script in $(git ls-files | while read -r file; do
+for script in $(tests/files | while read -r file; do
 	head -n 2 "$file" | grep -qE '^#!/bin/sh|shellcheck shell=sh' && echo "$file"
 done); do
 	n=$((n + 1))
