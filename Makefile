@@ -20,13 +20,35 @@ KLCC ?= klcc
 HOSTCC ?= gcc
 CLANG ?= clang
 
-ARCH := $(shell $(HOSTCC) -dumpmachine | cut -d- -f1)
+# What the program is for: LIBC=musl, and CROSS_COMPILE=aarch64-linux-gnu- for another machine
+# than this, whose klcc must be the one that is installed. Each kind is built in a folder of its own.
+LIBC ?= klibc
+CROSS_COMPILE ?=
+MUSLCC ?= $(or $(subst -gnu-,-musl-,$(CROSS_COMPILE)),musl-)gcc
+OUT = build/$(notdir $(CROSS_COMPILE))$(LIBC)
+PROGRAM = $(if $(filter build/klibc,$(OUT)),build/preclaim,$(OUT)/preclaim)
+IMPORT = $(PROGRAM)-import
+
+ARCH := $(firstword $(subst -, ,$(or $(notdir $(CROSS_COMPILE)),$(shell $(HOSTCC) -dumpmachine))))
 WARNINGS = -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith
 COMMON = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP
+SMALL_CFLAGS = $(COMMON) $(WARNINGS) -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-fstack-protector-strong $($(LIBC)_CFLAGS)
+SMALL_LDFLAGS = -static -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-s $($(LIBC)_LDFLAGS)
+
+klibc_CC = $(KLCC)
 # Only x86's compilers keep the canary in thread-local storage, which klibc hasn't got, unless told otherwise.
-GUARD = -fstack-protector-strong $(if $(filter x86_64,$(ARCH)),-mstack-protector-guard=global)
-KLIBC_CFLAGS = $(COMMON) $(WARNINGS) -Oz -ffunction-sections -fdata-sections $(GUARD)
-KLIBC_LDFLAGS = -static -Wl,--gc-sections -Wl,-z,noseparate-code -s
+klibc_CFLAGS = $(if $(filter x86_64,$(ARCH)),-mstack-protector-guard=global)
+# Nothing in it is read-only after relocation; arm64's pages, of up to 64 KiB, would be padded for it.
+klibc_LDFLAGS = -Wl,-z,norelro
+
+musl_CC = $(MUSLCC)
+# The kernel's headers do not come with musl: those of the system, where musl has no other of that name.
+musl_CFLAGS = -idirafter /usr/include/$(shell $(MUSLCC) -dumpmachine) -idirafter /usr/include
+
+# A compiler makes programs for one kind of machine, whatever it is called.
+TARGETCC = $(if $(filter $(ARCH)-%,$(shell $($(LIBC)_CC) -dumpmachine)),$($(LIBC)_CC),$(error \
+	no compiler for $(ARCH) with $(LIBC): "$($(LIBC)_CC)" is not there, or for another machine))
 SAN_CFLAGS = $(COMMON) $(WARNINGS) -Wshadow -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 SOURCES := $(wildcard src/*.c)
@@ -38,18 +60,18 @@ say = $(if $(V),,@echo '  $(1)';)
 
 .PHONY: all help check test lint fuzz demo install dist uninstall clean
 
-all: build/preclaim build/preclaim-import ## the program
+all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
 help: ## this list
 	$(Q)sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-build/klibc/%.o: src/%.c VERSION
-	$(call say,KLCC $@)mkdir -p $(@D) && $(KLCC) $(KLIBC_CFLAGS) -c -o $@ $<
-build/preclaim: $(SOURCES:src/%.c=build/klibc/%.o)
-	$(call say,LINK $@)$(KLCC) $(KLIBC_LDFLAGS) -o $@ $^
+$(OUT)/%.o: src/%.c VERSION
+	$(call say,CC $@)mkdir -p $(@D) && $(TARGETCC) $(SMALL_CFLAGS) -c -o $@ $<
+$(PROGRAM): $(SOURCES:src/%.c=$(OUT)/%.o)
+	$(call say,LINK $@)$(TARGETCC) $(SMALL_LDFLAGS) -o $@ $^
 
 # What "preclaim import" runs is looked for beside the program.
-build/preclaim-import: import/preclaim-import
+$(IMPORT): import/preclaim-import
 	$(Q)install -D -m 755 $< $@
 
 build/san-gcc/%.o: src/%.c VERSION
@@ -100,7 +122,7 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 	$(Q)test-qemu/demo
 
 install: all ## install below DESTDIR, or here, and then renew the initramfs
-	install -D -m 755 build/preclaim $(DESTDIR)$(SBINDIR)/preclaim
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/preclaim
 	install -m 755 import/preclaim-import $(DESTDIR)$(SBINDIR)/preclaim-import
 	install -d $(addprefix $(DESTDIR)$(INITRAMFSDIR)/,hooks scripts/init-top)
 	sed 's|^program=.*|program=$(SBINDIR)/preclaim|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
@@ -144,8 +166,8 @@ build/unit-clang/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard
 
 # These read a real tree: no model, and all of preclaim but main.
 SHOW_SOURCES = $(filter-out src/preclaim.c,$(SOURCES))
-build/klibc/show-%: tests/unit/show-%.c $(SHOW_SOURCES:src/%.c=build/klibc/%.o)
-	$(call say,KLCC $@)$(KLCC) $(filter-out -MMD -MP,$(KLIBC_CFLAGS)) $(KLIBC_LDFLAGS) -o $@ $^
+$(OUT)/show-%: tests/unit/show-%.c $(SHOW_SOURCES:src/%.c=$(OUT)/%.o)
+	$(call say,CC $@)$(TARGETCC) $(filter-out -MMD -MP,$(SMALL_CFLAGS)) $(SMALL_LDFLAGS) -o $@ $^
 build/unit-gcc/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
 build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
@@ -160,7 +182,7 @@ build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c $(wildcard src/*.h tests/fuzz
 		$(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) $(@D)/tree.o
 	$(Q)for target in $(FUZZ_TARGETS); do ln -f $@ build/fuzz/$$target; done
 
--include $(wildcard build/klibc/*.d build/san-*/*.d build/unit-*/*.d)
+-include $(wildcard $(OUT)/*.d build/san-*/*.d build/unit-*/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/preclaim
+	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/preclaim
