@@ -58,7 +58,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test lint fuzz demo install dist uninstall clean
+.PHONY: all help check test soak lint fuzz demo install dist uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
@@ -106,7 +106,15 @@ test: ## every test, boots in QEMU included; installs what it needs
 
 .PHONY: run-tests
 run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
-	$(Q)PRECLAIM_BINARIES='$(BINARIES)' tests/run $(CHECKS) tests/lint.t tests/hook.t test-qemu/cases/*
+	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
+		tests/run $(CHECKS) tests/lint.t tests/hook.t test-qemu/cases/* $$soak
+
+N ?= 100
+soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
+	$(Q)tests/packages $(BUILD_PACKAGES) perl
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)test-qemu/setup
+	$(Q)test-qemu/soak $(N) $(SEED)
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
 	$(Q)tests/run tests/lint.t

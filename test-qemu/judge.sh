@@ -11,16 +11,22 @@ expect() { (IFS='	' && echo "$*") >>"$dir/expect"; }
 
 # claimed ADDRESS DRIVER: DRIVER has it, and no other driver's probe ever ran on it
 claimed() { expect claimed "$(full_address "$1")" "$2"; }
-# taken ADDRESS DRIVER FROM: DRIVER has it; only FROM had it before, and only before
-# user space began
-taken() { expect taken "$(full_address "$1")" "$2" "$3"; }
+# taken ADDRESS DRIVER FROM [untold]: DRIVER has it; only FROM had it before, and only
+# before user space began. untold: the run that took it was killed before it could tell.
+taken() { expect taken "$(full_address "$1")" "$2" "$3" "${4:-}"; }
+# wrested ADDRESS DRIVER: its host driver's module was being loaded when preclaim came, so it may have
+# had it; once preclaim has told of its claim no other driver did. DRIVER "-" is none.
+wrested() { expect wrested "$(full_address "$1")" "$2"; }
 # caught ADDRESS DRIVER FROM: the device came when FROM was loaded, and the kernel gave it
 # to FROM at once; DRIVER has it now, and nothing else had it in between
 caught() { expect caught "$(full_address "$1")" "$2" "$3"; }
 # gone ADDRESS: no such device is left
 gone() { expect gone "$(full_address "$1")"; }
-# held ADDRESS: no driver has it, none may, and no host's driver did
-held() { expect held "$(full_address "$1")"; }
+# held ADDRESS [FROM]: no driver has it, none may, and no host's driver did, but for FROM
+# before user space began
+held() { expect held "$(full_address "$1")" "${2:-}"; }
+# free ADDRESS: no driver has it, but any may
+free() { expect free "$(full_address "$1")"; }
 # host ADDRESS DRIVER: the host's DRIVER has it and is seen to have probed it
 host() { expect host "$(full_address "$1")" "$2"; }
 # log REGEX, nolog REGEX: of a line of the kernel's log, "<SEVERITY>TEXT"
@@ -114,7 +120,7 @@ judge_taken() {
 	grep -q "^$1 $3 kernel\$" "$dir/probes" || fail "taken $1: $3's probe was not seen before user space"
 	grep -q "^$1 $2 user\$" "$dir/probes" || fail "taken $1: $2's probe was not seen"
 	bound "$1" "$2" "$2" taken
-	grep -E "^<[0-7]>preclaim: $1 " "$dir/log" | grep -q "taken from $3" ||
+	[ "$4" = untold ] || grep -E "^<[0-7]>preclaim: $1 " "$dir/log" | grep -q "taken from $3" ||
 		fail "taken $1: preclaim's log does not say: taken from $3"
 }
 judge_caught() {
@@ -127,12 +133,24 @@ judge_caught() {
 judge_gone() {
 	! grep -q "^$1 " "$dir/found" || fail "gone $1: it is still there"
 }
+judge_wrested() {
+	override=$2
+	[ "$2" != - ] || override=none
+	others=$(awk -v address="$1" -v driver="$2" '
+		index($0, "preclaim: " address " ") && /: claimed/ { ours = 1 }
+		ours && /lp: \(local_pci_probe/ && index($0, "dev=\"" address "\"") && !index($0, "drv=\"" driver "\"")
+	' "$dir/log")
+	[ -z "$others" ] || fail "wrested $1: another driver's probe ran later: $others"
+	grep -Eq "^<6>preclaim: $1 .*: claimed" "$dir/log" || fail "wrested $1: preclaim does not tell of it"
+	bound "$1" "$2" "$override" wrested
+}
 judge_held() {
 	override=$(sed -n "s/^$1 .* override=\([^ ]*\) .*/\1/p" "$dir/found")
-	others=$(others_probed "$1" "$override")
+	others=$(others_probed "$1" "$override" "${2:+user}")
 	[ -z "$others" ] || fail "held $1: a driver's probe ran: $others"
 	bound "$1" - '[^-].*' held
 }
+judge_free() { bound "$1" - - free; }
 judge_host() {
 	grep -q "^$1 $2 " "$dir/probes" || fail "host $1: $2's probe was not seen"
 	bound "$1" "$2" - host
@@ -160,7 +178,7 @@ judge() {
 	[ -s "$dir/core" ] || fail "driver core logged nothing: this boot proves nothing"
 	! grep -Eq 'BUG:|Oops|Kernel panic' "$dir/log" || fail "the kernel is unwell"
 	[ -s "$dir/expect" ] || fail "the case expects nothing"
-	while IFS='	' read -r kind one two three; do
-		"judge_$kind" "$one" "$two" "$three"
+	while IFS='	' read -r kind one two three four; do
+		"judge_$kind" "$one" "$two" "$three" "$four"
 	done <"$dir/expect"
 }
