@@ -58,7 +58,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test soak lint fuzz demo install dist uninstall clean
+.PHONY: all help check test soak lint cover fuzz demo install dist uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
@@ -89,7 +89,7 @@ UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/fixtures.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/completion.t tests/fuzz.t
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/completion.t tests/fuzz.t
 
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
@@ -118,6 +118,28 @@ soak: ## boot N random machines (100) with random rules and disorder, of the see
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
 	$(Q)tests/run tests/lint.t
+
+# Each source is compiled once for all programs, so that it has one set of counts; tests/cover-exit.c
+# writes down also those of processes that exit() does not end.
+COVER_CFLAGS = $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O0 -g --coverage
+COVER_LDFLAGS = --coverage -Wl,--wrap=_exit -Wl,--wrap=pause
+COVERED = $(SOURCES:src/%.c=build/cover/%.o)
+COVER_UNITS = $(UNITS:%=build/cover/unit/%)
+build/cover/%.o: src/%.c $(wildcard src/*.h) VERSION
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(COVER_CFLAGS) -c -o $@ $<
+build/cover/cover-exit.o: tests/cover-exit.c
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(COMMON) $(WARNINGS) -c -o $@ $<
+build/cover/preclaim: $(COVERED) build/cover/cover-exit.o
+	$(call say,LINK $@)$(HOSTCC) $(COVER_LDFLAGS) -o $@ $^
+build/cover/show-protect: tests/unit/show-protect.c $(filter-out %/preclaim.o,$(COVERED)) build/cover/cover-exit.o
+	$(call say,LINK $@)$(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) -o $@ $^
+build/cover/unit/%: tests/unit/%.c tests/unit/model.c $(filter-out %/preclaim.o %/sysfs.o %/module.o,$(COVERED)) build/cover/cover-exit.o
+	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) -o $@ $^
+
+cover: ## how much of src/ the tests reach that need no boot; fails below 90 % of the branches
+	$(Q)tests/packages $(BUILD_PACKAGES) perl gcovr
+	$(Q)$(MAKE) --no-print-directory build/cover/preclaim build/cover/show-protect $(COVER_UNITS)
+	$(Q)tests/cover $(COVER_UNITS)
 
 T ?= 60
 fuzz: build/fuzz/fuzz ## fuzz each kind of input for T seconds (60); needs clang and its libclang-rt-dev
@@ -193,4 +215,4 @@ build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c $(wildcard src/*.h tests/fuzz
 -include $(wildcard $(OUT)/*.d build/san-*/*.d build/unit-*/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/preclaim
+	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim

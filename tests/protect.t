@@ -6,6 +6,8 @@
 #
 #	#> LINE    what show-protect prints, in any order (that of a directory)
 #	#- PATH    what the machine lacks
+#
+# PRECLAIM_SHOWS names other builds of show-protect than the three.
 
 set -u
 LC_ALL=C
@@ -15,6 +17,7 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 tests=0
 failed=0
+programs=${PRECLAIM_SHOWS:-build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect}
 
 for case in tests/protect/*.case; do
 	name=$(basename "$case" .case | tr - ' ')
@@ -24,7 +27,7 @@ for case in tests/protect/*.case; do
 		rm -r "${scratch:?}/tree/$path"
 	done
 	sed -n 's/^#> //p' "$case" | sort >"$scratch/want"
-	for program in build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect; do
+	for program in $programs; do
 		tests=$((tests + 1))
 		"$program" "$scratch/tree" >"$scratch/printed" 2>&1 || echo "exit $?" >>"$scratch/printed"
 		sort "$scratch/printed" >"$scratch/have"
