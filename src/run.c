@@ -346,6 +346,15 @@ static void read_all_details(struct run *run)
 	}
 }
 
+/* All that was printed is out, before messages follow it. EXIT_HOLDS, or an exit status after telling why not. */
+static int end_output(const struct run *run)
+{
+	/* glibc forgets what it could not write, and then only ferror() knows */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return system_error(run, "standard output: cannot write to it", -errno);
+	return EXIT_HOLDS;
+}
+
 static int list(struct run *run)
 {
 	int r = make_plan(run);
@@ -357,7 +366,10 @@ static int list(struct run *run)
 		show_json(&run->plan, &run->drivers, &run->root, true);
 	else
 		r = show_devices(&run->plan, &run->root);
-	return r < 0 ? system_error(run, "cannot list the devices", r) : exit_status(run, true);
+	if (r < 0)
+		return system_error(run, "cannot list the devices", r);
+	r = end_output(run);
+	return r == EXIT_HOLDS ? exit_status(run, true) : r;
 }
 
 static int status(struct run *run)
@@ -373,7 +385,9 @@ static int status(struct run *run)
 		r = show_status(&run->plan, &run->root);
 	if (r < 0)
 		return system_error(run, "cannot tell the status", r);
-	fflush(stdout);
+	r = end_output(run);
+	if (r != EXIT_HOLDS)
+		return r;
 	say_notes(run);
 	say_booted(run);
 	return exit_status(run, show_holds(&run->plan));
@@ -392,7 +406,9 @@ static int print_plan(struct run *run)
 		show_platform(&run->plan, &run->drivers, &run->root);
 		describe_plan(&run->plan, put);
 	}
-	fflush(stdout);
+	r = end_output(run);
+	if (r != EXIT_HOLDS)
+		return r;
 	say_notes(run);
 	say_booted(run);
 	return exit_status(run, plan_holds(&run->plan));
@@ -653,20 +669,22 @@ static int apply(struct run *run)
 static int print_image(struct run *run)
 {
 	bool holds = true;
+	int r;
 
 	describe_rules(&run->config.rules, put);
 	if (sysfs_exists(&run->root, "sys/bus/pci/devices") && make_plan(run) == EXIT_HOLDS && run->devices.n > 0) {
 		describe_facts(&run->plan, put);
-		say_notes(run);
 		holds = plan_holds(&run->plan);
 	}
+	r = end_output(run);
+	if (r != EXIT_HOLDS)
+		return r;
+	say_notes(run);
 	return exit_status(run, holds);
 }
 
 static int perform(struct run *run)
 {
-	int r;
-
 	/* udev starts us for every device, whether or not there is anything to do */
 	if (run->report.from_udev && (run->config.rules.n == 0 || run->config.rules.settings.off))
 		return EXIT_HOLDS;
@@ -682,10 +700,9 @@ static int perform(struct run *run)
 	}
 	if (run->applies)
 		return apply(run);
-	r = run->options->command == COMMAND_STATUS ? status(run) : run->options->image ? print_image(run) : print_plan(run);
-	if (fflush(stdout) != 0)
-		return system_error(run, "standard output: cannot write to it", -errno);
-	return r;
+	if (run->options->command == COMMAND_STATUS)
+		return status(run);
+	return run->options->image ? print_image(run) : print_plan(run);
 }
 
 /* The rules of the run; claim and release bring their own, for which everything that is in use is out of reach. */

@@ -218,8 +218,13 @@ fi
 ok 'without permission nothing is tried'
 
 machine 'claim class=03'
-"$preclaim" check --root root >/dev/full 2>err
-[ $? = 4 ] && grep -q 'standard output: cannot write' err
+told=0
+for command in check 'check --image' 'check --json' list 'list --json' status 'status --json'; do
+	# shellcheck disable=SC2086 # a list of words
+	"$preclaim" $command --root root >/dev/full 2>err
+	[ $? = 4 ] && told=$((told + $(grep -c 'standard output: cannot write' err)))
+done
+[ $told = 7 ]
 ok 'output that cannot be written is an error'
 
 ! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
