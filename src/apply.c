@@ -47,6 +47,7 @@ struct apply {
 	struct drivers drivers;		/* registered now */
 	struct state *state;		/* one a device */
 	bool *done;			/* one a step */
+	bool registering;		/* a driver that has a device is being registered */
 	struct outcome *outcome;
 	struct answer direct;		/* of the last TASK_DIRECT */
 	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
@@ -142,6 +143,22 @@ static bool holds_wanted(const struct apply *a, int32_t dev)
 	return strcmp(a->plan->verdict[dev].driver, a->devices->dev[dev].driver) == 0;
 }
 
+/*
+ * A driver that is being registered probes all that is there for it first, and
+ * has its attributes only then (bus_add_driver() in drivers/base/bus.c): until
+ * it has, no device can be taken from it.
+ */
+static bool is_registering(struct apply *a, const struct device *d)
+{
+	char unbind[PATH_SIZE], uevent[PATH_SIZE];
+
+	if (sysfs_exists(a->root, device_path(unbind, d->addr, "driver/unbind")) ||
+	    sysfs_exists(a->root, device_path(uevent, d->addr, "driver/uevent")))
+		return false;
+	a->registering = true;
+	return true;
+}
+
 static void unbind(struct apply *a, size_t step, struct device *d)
 {
 	struct state *st = &a->state[a->plan->step[step].dev];
@@ -164,6 +181,8 @@ static bool probe(struct apply *a, size_t step, struct device *d)
 	if (holds_wanted(a, dev))
 		return true;
 	if (d->driver[0]) {
+		if (is_registering(a, d))
+			return false;
 		if (a->state[dev].takes++ < TAKE_TRIES) {
 			unbind(a, step, d);
 			return false;
@@ -298,7 +317,7 @@ static void hand_over(struct apply *a, size_t step, const struct device *d)
 /* Do one step, or start it. False where it must be looked at again. */
 static bool run_step(struct apply *a, size_t i)
 {
-	const struct step *s = &a->plan->step[i];
+	struct step *s = &a->plan->step[i];
 	struct device *d = &a->devices->dev[s->dev];
 	char path[PATH_SIZE];
 
@@ -326,11 +345,18 @@ static bool run_step(struct apply *a, size_t i)
 	case STEP_OVERRIDE:
 		start_write(a, i, STEP_OVERRIDE, device_path(path, d->addr, "driver_override"),
 			    a->plan->verdict[s->dev].driver);
-		return true;
+		if (!driver_is_none(a->plan->verdict[s->dev].driver))
+			return true;
+		/* no later step looks whether a driver was quicker than this write */
+		s->operation = STEP_UNBIND;
+		return false;
 	case STEP_UNBIND:
 		scan_driver(a->root, d);
-		if (d->driver[0] && !holds_wanted(a, s->dev))
-			unbind(a, i, d);
+		if (!d->driver[0] || holds_wanted(a, s->dev))
+			return true;
+		if (is_registering(a, d))
+			return false;
+		unbind(a, i, d);
 		return true;
 	default:
 		return probe(a, i, d);
@@ -344,6 +370,7 @@ static void run_steps(struct apply *a)
 
 	do {
 		all_done = true;
+		a->registering = false;
 		for (size_t i = 0; i < a->plan->steps; i++) {
 			if (a->done[i])
 				continue;
@@ -353,8 +380,11 @@ static void run_steps(struct apply *a)
 			if (a->plan->step[i].operation == STEP_MODULE)
 				all_done = false, i = (size_t)-1;
 		}
+		/* the end of that cannot be waited for, only looked for */
+		if (a->registering)
+			wait_one(a, SETTLE_FIRST_MS);
 	} while ((!all_done || pool_busy(&a->pool)) && remaining_ms(a) > 0 &&
-		 (!pool_busy(&a->pool) || wait_one(a, remaining_ms(a))));
+		 (a->registering || !pool_busy(&a->pool) || wait_one(a, remaining_ms(a))));
 }
 
 /* Whether a claimed device, not held by the driver we asked for, may still be: its probe may have been deferred. */

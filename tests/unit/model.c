@@ -254,6 +254,9 @@ static int write_attribute(const char *path, const char *value)
 	if (!d)
 		return -ENOENT;
 	if (strcmp(rest, "driver_override") == 0) {
+		if (d->late)
+			strcpy(d->driver, d->native);
+		d->late = false;
 		strcpy(d->override, strcmp(value, "\n") == 0 ? "" : value);
 		return 0;
 	}
@@ -263,7 +266,7 @@ static int write_attribute(const char *path, const char *value)
 	}
 	if (d->total_vfs && strcmp(rest, "sriov_numvfs") == 0)
 		return make_vfs(d, atoi(value));
-	if (strcmp(rest, "driver/unbind") == 0 && d->driver[0]) {
+	if (strcmp(rest, "driver/unbind") == 0 && d->driver[0] && d->registering == 0) {
 		if (d->hangs)
 			hang();
 		d->driver[0] = '\0';
@@ -314,9 +317,14 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 bool sysfs_exists(const struct root *root, const char *path)
 {
 	const char *rest;
+	struct model_device *d = find(path, &rest);
 
 	(void)root;
-	return find(path, &rest) || strcmp(path, "init") == 0 || strcmp(path, "dev/kmsg") == 0 || strcmp(path, "sys/module/vfio_iommu_type1") == 0;
+	if (d && strcmp(rest, "driver/uevent") == 0 && d->registering > 0)
+		return --d->registering == 0;
+	if (d && strcmp(rest, "driver/unbind") == 0 && d->registering > 0)
+		return false;
+	return d || strcmp(path, "init") == 0 || strcmp(path, "dev/kmsg") == 0 || strcmp(path, "sys/module/vfio_iommu_type1") == 0;
 }
 
 int sysfs_may_write(const struct root *root, const char *path)

@@ -23,6 +23,8 @@ struct model_device {
 	bool refuses;			/* every probe fails */
 	int deferrals;			/* so many probes are deferred first */
 	bool hangs;			/* unbind and probe never end */
+	int registering;		/* so many looks at its driver before that can be unbound from it */
+	bool late;			/* its native driver is just about to have it when the override is written */
 	bool open;			/* a guest has its VFIO group open */
 	bool gone;
 	bool vanishes;			/* when it is probed */

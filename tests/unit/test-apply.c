@@ -100,6 +100,24 @@ static void claims(void)
 	m->device[0].deferrals = 2;
 	t = apply_rules("claim 01:00.0\n");
 	ok(t.claimed == 1 && driver_is(0, "vfio-pci"), "a deferred probe is waited for");
+
+	machine();
+	m->device[2].registering = 5;
+	t = apply_rules("claim 01:00.0\nclaim 03:00.0\n");
+	ok(t.claimed == 2 && driver_is(0, "vfio-pci") && driver_is(2, "vfio-pci"), "a driver that cannot be unbound yet, as it is being registered, is waited for");
+	machine();
+	m->device[2].registering = 5;
+	t = apply_rules("claim 03:00.0 driver=none\n");
+	ok(t.claimed == 1 && driver_is(2, ""), "the same for driver=none");
+	machine();
+	m->device[0].late = m->device[1].late = true;
+	t = apply_rules("claim 01:00.0\nclaim 02:00.0 driver=none\n");
+	ok(t.claimed == 2 && driver_is(0, "vfio-pci") && driver_is(1, ""), "a driver that came between the scan and the override is unbound");
+	machine();
+	m->device[2].registering = 1 << 30;
+	t = apply_rules("timeout 1\nclaim 01:00.0\nclaim 03:00.0\n");
+	ok(t.claimed == 1 && t.failed == 1 && driver_is(0, "vfio-pci") && logged("0000:03:00.0 [144d:a808]: not claimed yet: there was no time left for it"),
+	   "one that is never registered keeps no other device waiting, and is left to another run");
 }
 
 static void names(void)
