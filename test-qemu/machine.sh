@@ -177,15 +177,15 @@ boot() {
 	none) set -- ;;
 	esac
 	# The IOMMU comes last: AMD's is a PCI function and takes the first free slot.
-	# no_timer_check: where other work keeps the emulator from its processor, the kernel finds
-	# that no timer interrupt has come in time, and panics.
+	# no_timer_check, nosoftlockup: where other work keeps the emulator from its processor, the
+	# kernel finds that no timer interrupt has come in time and panics, or that it is stuck.
 	# shellcheck disable=SC2046,SC2086 # options without blanks in them
 	set -- -machine q35 -accel tcg -cpu qemu64 -smp 1 -m 1G \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-serial "file:$dir/console" -serial "file:$dir/report" \
 		-kernel "$images/$kernel.vmlinux" \
 		-initrd "$dir/initrd" \
-		-append "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check $(judge_parameters)$cmdline" \
+		-append "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check nosoftlockup $(judge_parameters)$cmdline" \
 		$(cat "$dir/qemu-args") $(device_args) "$@"
 
 	# A later archive's files replace an earlier one's.
