@@ -6,8 +6,9 @@ VERSION := $(shell cat VERSION)
 PREFIX ?= /usr
 DESTDIR ?=
 SBINDIR = $(PREFIX)/sbin
-# These are where initramfs-tools, udev, systemd and users look, whatever the prefix.
+# These are where initramfs-tools, udev, systemd, our own hooks and users look, whatever the prefix.
 INITRAMFSDIR = /usr/share/initramfs-tools
+LIBDIR = /usr/lib/preclaim
 UDEVDIR = /usr/lib/udev/rules.d
 SYSTEMDDIR = /usr/lib/systemd/system
 MANDIR = /usr/share/man
@@ -154,10 +155,10 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 install: all ## install below DESTDIR, or here, and then renew the initramfs
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/preclaim
 	install -m 755 import/preclaim-import $(DESTDIR)$(SBINDIR)/preclaim-import
-	install -d $(addprefix $(DESTDIR)$(INITRAMFSDIR)/,hooks scripts/init-top)
-	sed 's|^program=.*|program=$(SBINDIR)/preclaim|' hook/preclaim >$(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
-	chmod 755 $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
-	install -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
+	install -D -m 755 hook/image $(DESTDIR)$(LIBDIR)/image
+	sed -i 's|^program=.*|program=$(SBINDIR)/preclaim|' $(DESTDIR)$(LIBDIR)/image
+	install -D -m 755 hook/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
+	install -D -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
 	install -D -m 644 conf/65-preclaim.rules $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	install -D -m 644 conf/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
 	sed -i 's|/usr/sbin/preclaim|$(SBINDIR)/preclaim|' $(DESTDIR)$(UDEVDIR)/65-preclaim.rules $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
@@ -183,6 +184,7 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(SBINDIR)/preclaim-import $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	rm -f $(DESTDIR)$(BASHDIR)/preclaim $(DESTDIR)$(ZSHDIR)/_preclaim $(DESTDIR)$(FISHDIR)/preclaim.fish
+	rm -rf $(DESTDIR)$(LIBDIR)
 	rm -f $(DESTDIR)$(MANDIR)/man8/preclaim.8 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	$(if $(DESTDIR),,update-initramfs -u)

@@ -10,47 +10,10 @@ set -u
 [ "$(id -u)" = 0 ] || exec sudo -n "$0"
 # shellcheck source-path=SCRIPTDIR source=../test-qemu/lib.sh
 . "$(dirname "$0")/../test-qemu/lib.sh"
-
-made=$roots
-roots=$(mktemp -d "$build/hook.XXXXXX") || exit
-trap 'rm -rf "$roots"' EXIT
-trap 'exit 1' INT TERM
-n=0
-
-# ok SENTENCE: by the status of the command before it
-# shellcheck disable=SC2031 # the roots of lib.sh's subshells are theirs
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $debian: $1"
-	else
-		echo "not ok $n - $debian: $1"
-		for file in out err; do
-			tail -n 20 "$dir/$file" | sed "s/^/# $file: /"
-		done
-	fi
-}
+# shellcheck source-path=SCRIPTDIR source=images.sh
+. "$top/tests/images.sh"
 
 # --- the systems -------------------------------------------------------------
-# copy ROOT: hard links where nothing is written in place, and nothing of preclaim's.
-# The lock is test-qemu/image's, which works in the root itself.
-copy() {
-	[ -e "$made/$1.made" ] || die "there is no $1 root: run test-qemu/setup first"
-	# shellcheck disable=SC2016 # for the inner shell
-	flock "$made/$1.lock" sh -ec '
-		cp -al "$1" "$2"
-		for dir in etc var; do
-			rm -r "$2/$dir"
-			cp -a "$1/$dir" "$2"
-		done' - "$made/$1" "$roots/$1" || die "cannot copy the $1 root"
-	find "$roots/$1" -depth -name '*preclaim*' -exec rm -r {} +
-	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" install DESTDIR="$roots/$1" >&2 ||
-		die "cannot install into the $1 root"
-	mv "$roots/$1/etc/initramfs-tools" "$roots/$1.initramfs-tools"
-	mv "$roots/$1/etc/preclaim.conf" "$roots/$1.conf"
-}
-
 # begin ROOT [CLASSES]: a case, with its rules on standard input. It has no devices, no
 # /proc and no /sys, and takes into the image only what hooks ask for.
 begin() {
@@ -87,31 +50,6 @@ make_image() {
 unpack() {
 	rm -rf "$dir/unpacked"
 	chroot "$dir" unmkinitramfs "$1" /unpacked
-}
-
-# says FILE LINE: the whole line is there
-says() { grep -qxF -e "$2" "$dir/$1"; }
-same() { cmp "$1" "$2" >"$dir/out"; }
-is_silent() { [ ! -s "$dir/out" ] && [ ! -s "$dir/err" ]; }
-
-# has_modules VERSION MODULE...: in the image, with all that they depend on. Asked of the
-# kernel's own lists: the image's know only what is there.
-has_modules() {
-	modules=/lib/modules/$1
-	for module in $(shift; echo "$@"); do
-		files=$(chroot "$dir" modprobe -S "${modules##*/}" --show-depends "$module" |
-			sed -n 's/^insmod \([^ ]*\).*/\1/p')
-		[ -n "$files" ] || return
-		for file in $files; do
-			[ -s "$dir/unpacked$file" ] || return
-		done
-	done
-}
-lacks_modules() {
-	for module in "$@"; do
-		[ -z "$(find "$dir/unpacked/usr/lib/modules" \
-			-name "$(echo "$module" | sed 's/[-_]/[-_]/g').ko*")" ] || return
-	done
 }
 
 # The names of the scripts that init-top will run, each between blanks.
@@ -222,13 +160,13 @@ with_another_prefix() {
 		claim 10de:2204
 	END
 	mv "$dir/usr/sbin/preclaim" "$dir/usr/local/sbin/"
-	hook=$dir/usr/share/initramfs-tools/hooks/preclaim
-	cp "$hook" "$dir.hook"
+	common=$dir/usr/lib/preclaim/image
+	cp "$common" "$dir.common"
 	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" install PREFIX=/usr/local DESTDIR="$dir" >&2
 	make_image "$2" && same "$dir/usr/local/sbin/preclaim" "$dir/unpacked/usr/sbin/preclaim"
 	ok 'a program below another prefix is where the scripts look for it in the image'
-	rm "$hook"
-	cp "$dir.hook" "$hook"
+	rm "$common"
+	cp "$dir.common" "$common"
 	mv "$dir/usr/local/sbin/preclaim" "$dir/usr/sbin/"
 }
 
@@ -463,7 +401,10 @@ without_vfio() {
 }
 
 # --- all of it ---------------------------------------------------------------
-for debian in bookworm trixie; do copy "$debian"; done
+for debian in bookworm trixie; do
+	copy "$debian"
+	mv "$roots/$debian/etc/initramfs-tools" "$roots/$debian.initramfs-tools"
+done
 for kernel in 6.1 6.12; do
 	debian=$(kernel_root $kernel)
 	version=$(kernel_version $kernel) || die "the $debian root has no kernel $kernel"

@@ -1,0 +1,69 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the tests share that have images made in scratch copies of the roots of test-qemu:
+# the copies, and what is asked of an image that is unpacked in /unpacked. To be sourced
+# by root, with lib.sh before it; $dir is the copy in use, $debian its name.
+# shellcheck disable=SC2154 # its users set these
+
+made=$roots
+roots=$(mktemp -d "$build/hook.XXXXXX") || exit
+trap 'rm -rf "$roots"' EXIT
+trap 'exit 1' INT TERM
+n=0
+
+# ok SENTENCE: by the status of the command before it
+ok() {
+	status=$?
+	n=$((n + 1))
+	if [ "$status" = 0 ]; then
+		echo "ok $n - $debian: $1"
+	else
+		echo "not ok $n - $debian: $1"
+		for file in out err; do
+			tail -n 20 "$dir/$file" | sed "s/^/# $file: /"
+		done
+	fi
+}
+
+# copy ROOT: hard links where nothing is written in place, and nothing of preclaim's.
+# The lock is test-qemu/image's, which works in the root itself.
+copy() {
+	[ -e "$made/$1.made" ] || die "there is no $1 root: run test-qemu/setup first"
+	# shellcheck disable=SC2016 # for the inner shell
+	flock "$made/$1.lock" sh -ec '
+		cp -al "$1" "$2"
+		for dir in etc var; do
+			rm -r "$2/$dir"
+			cp -a "$1/$dir" "$2"
+		done' - "$made/$1" "$roots/$1" || die "cannot copy the $1 root"
+	find "$roots/$1" -depth -name '*preclaim*' -exec rm -r {} +
+	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" install DESTDIR="$roots/$1" >&2 ||
+		die "cannot install into the $1 root"
+	mv "$roots/$1/etc/preclaim.conf" "$roots/$1.conf"
+}
+
+# says FILE LINE: the whole line is there
+says() { grep -qxF -e "$2" "$dir/$1"; }
+same() { cmp "$1" "$2" >"$dir/out"; }
+is_silent() { [ ! -s "$dir/out" ] && [ ! -s "$dir/err" ]; }
+
+# has_modules VERSION MODULE...: in the image, with all that they depend on. Asked of the
+# kernel's own lists: the image's know only what is there.
+has_modules() {
+	modules=/lib/modules/$1
+	for module in $(shift; echo "$@"); do
+		files=$(chroot "$dir" modprobe -S "${modules##*/}" --show-depends "$module" |
+			sed -n 's/^insmod \([^ ]*\).*/\1/p')
+		[ -n "$files" ] || return
+		for file in $files; do
+			[ -s "$dir/unpacked$file" ] || return
+		done
+	done
+}
+lacks_modules() {
+	for module in "$@"; do
+		[ -z "$(find "$dir/unpacked/usr/lib/modules" \
+			-name "$(echo "$module" | sed 's/[-_]/[-_]/g').ko*")" ] || return
+	done
+}
