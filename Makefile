@@ -6,8 +6,9 @@ VERSION := $(shell cat VERSION)
 PREFIX ?= /usr
 DESTDIR ?=
 SBINDIR = $(PREFIX)/sbin
-# These are where initramfs-tools, udev, systemd, our own hooks and users look, whatever the prefix.
+# These are where initramfs-tools, dracut, udev, systemd, our own hooks and users look, whatever the prefix.
 INITRAMFSDIR = /usr/share/initramfs-tools
+DRACUTDIR = /usr/lib/dracut/modules.d/90preclaim
 LIBDIR = /usr/lib/preclaim
 UDEVDIR = /usr/lib/udev/rules.d
 SYSTEMDDIR = /usr/lib/systemd/system
@@ -108,7 +109,7 @@ test: ## every test, boots in QEMU included; installs what it needs
 .PHONY: run-tests
 run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) tests/lint.t tests/hook.t test-qemu/cases/* $$soak
+		tests/run $(CHECKS) tests/lint.t tests/hook.t tests/dracut.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -152,6 +153,11 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 	$(Q)test-qemu/setup
 	$(Q)test-qemu/demo
 
+# By whatever makes the images of this machine; update-initramfs may be dracut's.
+RENEW = if command -v update-initramfs >/dev/null; then update-initramfs -u; \
+	elif command -v dracut >/dev/null; then dracut --force --regenerate-all; \
+	else mkinitcpio -P; fi
+
 install: all ## install below DESTDIR, or here, and then renew the initramfs
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/preclaim
 	install -m 755 import/preclaim-import $(DESTDIR)$(SBINDIR)/preclaim-import
@@ -159,6 +165,8 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 	sed -i 's|^program=.*|program=$(SBINDIR)/preclaim|' $(DESTDIR)$(LIBDIR)/image
 	install -D -m 755 hook/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	install -D -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
+	install -D -m 644 -t $(DESTDIR)$(DRACUTDIR) hook/dracut/*
+	install -D -m 644 conf/preclaim-initramfs.service $(DESTDIR)$(SYSTEMDDIR)/preclaim-initramfs.service
 	install -D -m 644 conf/65-preclaim.rules $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	install -D -m 644 conf/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
 	sed -i 's|/usr/sbin/preclaim|$(SBINDIR)/preclaim|' $(DESTDIR)$(UDEVDIR)/65-preclaim.rules $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
@@ -172,7 +180,7 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 	install -d $(DESTDIR)$(SYSCONFDIR)/preclaim.d
 	test -e $(DESTDIR)$(SYSCONFDIR)/preclaim.conf || \
 		install -m 644 conf/preclaim.conf $(DESTDIR)$(SYSCONFDIR)/preclaim.conf
-	$(if $(DESTDIR),,update-initramfs -u)
+	$(if $(DESTDIR),,$(RENEW))
 
 # Only what is committed, and nothing of who, where and when: the same bytes each time.
 DIST ?= build
@@ -184,10 +192,10 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 	rm -f $(DESTDIR)$(SBINDIR)/preclaim $(DESTDIR)$(SBINDIR)/preclaim-import $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	rm -f $(DESTDIR)$(BASHDIR)/preclaim $(DESTDIR)$(ZSHDIR)/_preclaim $(DESTDIR)$(FISHDIR)/preclaim.fish
-	rm -rf $(DESTDIR)$(LIBDIR)
+	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DRACUTDIR)
 	rm -f $(DESTDIR)$(MANDIR)/man8/preclaim.8 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
-	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
-	$(if $(DESTDIR),,update-initramfs -u)
+	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim-initramfs.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
+	$(if $(DESTDIR),,$(RENEW))
 
 # The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.
 UNIT_SOURCES = $(filter-out src/preclaim.c src/sysfs.c src/module.c,$(SOURCES))

@@ -30,11 +30,28 @@ in_root() (
 		chroot "$roots/$root" "$@" </dev/null
 )
 
+# The same with a root that is a mount point, and with /proc, in a mount namespace of its
+# own: dracut, being bash, reads /dev/fd, and makes no host-only image where nothing is mounted.
+in_root_with_proc() (
+	root=$1
+	shift
+	# shellcheck disable=SC2016 # for the inner shell
+	as_root unshare --mount sh -ec '
+		mount --bind "$1" "$1"
+		mount -t proc proc "$1/proc"
+		shift
+		exec "$@"' - "$roots/$root" \
+		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+		chroot "$roots/$root" "$@" </dev/null
+)
+
 # The root and the kernel version of each kernel that the tests boot.
 kernel_root() {
 	case $1 in
 	6.1|6.1-cloud) echo bookworm ;;
 	6.12) echo trixie ;;
+	6.1-dracut) echo dracut-bookworm ;;
+	6.12-dracut) echo dracut-trixie ;;
 	*) die "no such kernel: $1" ;;
 	esac
 }

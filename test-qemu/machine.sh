@@ -11,7 +11,7 @@ mkdir -p "$dir"
 kernel=6.1 image='' iommu=intel cmdline='' seconds=120
 touch "$dir/devices" "$dir/bridges" "$dir/qemu-args"
 
-# kernel 6.1|6.1-cloud|6.12; image, where it is not that kernel's usual one
+# kernel 6.1|6.1-cloud|6.12|6.1-dracut|6.12-dracut; image, where it is not that kernel's usual one
 kernel() { kernel=$1; }
 image() { image=$1; }
 
@@ -160,7 +160,7 @@ device_args() (
 judge_parameters() {
 	case $kernel in
 	6.1 | 6.1-*) drv='+0(+16(+0($arg1)))' dev='+0(+208(+8($arg1)))' ;;
-	6.12) drv='+0(+0(+0($arg1)))' dev='+0(+200(+8($arg1)))' ;;
+	6.12 | 6.12-*) drv='+0(+0(+0($arg1)))' dev='+0(+200(+8($arg1)))' ;;
 	esac
 	echo "tp_printk kprobe_event=p:lp,local_pci_probe,drv=$drv:string,dev=$dev:string" \
 		"dyndbg=\"file drivers/base/dd.c +p\" log_buf_len=8M"
@@ -170,6 +170,8 @@ judge_parameters() {
 boot() {
 	image=${image:-$kernel}
 	"$top/test-qemu/image" "$image" || return
+	# dracut wants to know of a root file system, though no boot gets that far.
+	case $kernel in *-dracut) cmdline=" root=/dev/vda$cmdline" ;; esac
 	case $iommu in
 	intel) set -- -device intel-iommu,intremap=on,caching-mode=on ;;
 	# iommu=pt, or this QEMU's emulation breaks the guest's own DMA.
