@@ -6,9 +6,10 @@ VERSION := $(shell cat VERSION)
 PREFIX ?= /usr
 DESTDIR ?=
 SBINDIR = $(PREFIX)/sbin
-# These are where initramfs-tools, dracut, udev, systemd, our own hooks and users look, whatever the prefix.
+# These are where initramfs-tools, dracut, mkinitcpio, udev, systemd, our own hooks and users look, whatever the prefix.
 INITRAMFSDIR = /usr/share/initramfs-tools
 DRACUTDIR = /usr/lib/dracut/modules.d/90preclaim
+INITCPIODIR = /usr/lib/initcpio
 LIBDIR = /usr/lib/preclaim
 UDEVDIR = /usr/lib/udev/rules.d
 SYSTEMDDIR = /usr/lib/systemd/system
@@ -109,7 +110,7 @@ test: ## every test, boots in QEMU included; installs what it needs
 .PHONY: run-tests
 run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) tests/lint.t tests/hook.t tests/dracut.t test-qemu/cases/* $$soak
+		tests/run $(CHECKS) tests/lint.t tests/hook.t tests/dracut.t tests/mkinitcpio.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -166,6 +167,8 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 	install -D -m 755 hook/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
 	install -D -m 755 scripts/init-top/preclaim $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim
 	install -D -m 644 -t $(DESTDIR)$(DRACUTDIR) hook/dracut/*
+	install -D -m 644 -t $(DESTDIR)$(INITCPIODIR)/install hook/mkinitcpio/install/preclaim
+	install -D -m 644 -t $(DESTDIR)$(INITCPIODIR)/hooks hook/mkinitcpio/hooks/preclaim
 	install -D -m 644 conf/preclaim-initramfs.service $(DESTDIR)$(SYSTEMDDIR)/preclaim-initramfs.service
 	install -D -m 644 conf/65-preclaim.rules $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	install -D -m 644 conf/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
@@ -193,6 +196,7 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 	rm -f $(DESTDIR)$(INITRAMFSDIR)/scripts/init-top/preclaim $(DESTDIR)$(UDEVDIR)/65-preclaim.rules
 	rm -f $(DESTDIR)$(BASHDIR)/preclaim $(DESTDIR)$(ZSHDIR)/_preclaim $(DESTDIR)$(FISHDIR)/preclaim.fish
 	rm -rf $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DRACUTDIR)
+	rm -f $(DESTDIR)$(INITCPIODIR)/install/preclaim $(DESTDIR)$(INITCPIODIR)/hooks/preclaim
 	rm -f $(DESTDIR)$(MANDIR)/man8/preclaim.8 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
 	rm -f $(DESTDIR)$(SYSTEMDDIR)/preclaim-initramfs.service $(DESTDIR)$(SYSTEMDDIR)/preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	$(if $(DESTDIR),,$(RENEW))
