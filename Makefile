@@ -61,7 +61,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test soak lint cover fuzz demo install dist uninstall clean
+.PHONY: all help check test soak lint cover fuzz demo install dist deb uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
@@ -153,6 +153,12 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)test-qemu/setup
 	$(Q)test-qemu/demo
+
+# The release of Debian that builds it: this machine's, or the oldest that preclaim is for.
+SUITE ?= $(or $(shell sed -n 's/^VERSION_CODENAME=\(bookworm\|trixie\)$$/\1/p' /etc/os-release),bookworm)
+deb: ## the Debian package, built in a clean Debian SUITE, for ARCHITECTURE: build/deb/SUITE/*.deb
+	$(Q)tests/packages mmdebstrap
+	$(Q)debian/in-chroot $(SUITE) $(ARCHITECTURE)
 
 # By whatever makes the images of this machine; update-initramfs may be dracut's.
 RENEW = if command -v update-initramfs >/dev/null; then update-initramfs -u; \

@@ -45,6 +45,47 @@ in_root_with_proc() (
 		chroot "$roots/$root" "$@" </dev/null
 )
 
+# Whose a source is, apt knows from its lists.
+# shellcheck disable=SC2016 # $(REPO_URI) is for apt
+mirror() {
+	ls /var/lib/apt/lists/*Release >/dev/null 2>&1 || as_root apt-get -qq update >&2
+	apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' |
+		head -n 1 | grep . || die "apt has no Debian mirror in its sources"
+}
+
+# root NAME PACKAGES [SUITE [ARCHITECTURES]]: a Debian of the suite of that name, or of
+# another, made by mmdebstrap if it isn't there yet, with the same mirror, proxy and time
+# checks as this machine's own apt. Images are made by the tests themselves: INITRD=No keeps
+# the kernel packages from making theirs.
+root() (
+	name=$1 include=$2 suite=${3:-$1}
+	log=$build/root-$name.log
+	made="$name $include"
+	mkdir -p "$roots"
+	exec 9>"$roots/$name.lock"
+	flock 9
+	[ "$(cat "$roots/$name.made" 2>/dev/null)" = "$made" ] && exit
+	say "making $name root"
+	as_root rm -rf "$roots/$name"
+	apt-config dump |
+		grep -E '^Acquire::(https?::Proxy|Check-Valid-Until|Check-Date|Retries)' \
+			>"$build/apt-$name.conf" || :
+	# shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
+	as_root env INITRD=No mmdebstrap --variant=apt --include="$include" \
+		--architectures="${4:-$(dpkg --print-architecture)}" \
+		--aptopt="$build/apt-$name.conf" \
+		--aptopt='Apt::Install-Recommends "false"' \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt=force-unsafe-io \
+		--customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*' \
+		"$suite" "$roots/$name" "deb $(mirror) $suite main" >"$log" 2>&1 ||
+		{ tail -n 30 "$log" >&2; die "cannot make the $name root, see $log"; }
+	echo "$made" >"$roots/$name.made"
+)
+
 # The root and the kernel version of each kernel that the tests boot.
 kernel_root() {
 	case $1 in
