@@ -110,7 +110,7 @@ test: ## every test, boots in QEMU included; installs what it needs
 .PHONY: run-tests
 run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) tests/lint.t tests/hook.t tests/dracut.t tests/mkinitcpio.t test-qemu/cases/* $$soak
+		tests/run $(CHECKS) tests/lint.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
