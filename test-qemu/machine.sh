@@ -154,6 +154,9 @@ device_args() (
 	done <"$dir/devices"
 )
 
+# prepare IMAGE: makes it, if it isn't there yet. Those that have made their own redefine it.
+prepare() { "$top/test-qemu/image" "$1"; }
+
 # The kernel reports each PCI driver's probe that really runs (where the names are in
 # its structures depends on the version), and driver core's decisions besides.
 # shellcheck disable=SC2016 # $arg1 is for the kernel
@@ -161,6 +164,7 @@ judge_parameters() {
 	case $kernel in
 	6.1 | 6.1-*) drv='+0(+16(+0($arg1)))' dev='+0(+208(+8($arg1)))' ;;
 	6.12 | 6.12-*) drv='+0(+0(+0($arg1)))' dev='+0(+200(+8($arg1)))' ;;
+	7.*) drv='+0(+0(+0($arg1)))' dev='+0(+208(+8($arg1)))' ;;
 	esac
 	echo "tp_printk kprobe_event=p:lp,local_pci_probe,drv=$drv:string,dev=$dev:string" \
 		"dyndbg=\"file drivers/base/dd.c +p\" log_buf_len=8M"
@@ -169,7 +173,7 @@ judge_parameters() {
 # boot: false if the guest did not end by itself in time. Leaves console and report.
 boot() {
 	image=${image:-$kernel}
-	"$top/test-qemu/image" "$image" || return
+	prepare "$image" || return
 	# dracut wants to know of a root file system, though no boot gets that far.
 	case $kernel in *-dracut) cmdline=" root=/dev/vda$cmdline" ;; esac
 	case $iommu in
