@@ -99,7 +99,7 @@ check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no bo
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq
+TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq valgrind
 
 test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
@@ -108,9 +108,9 @@ test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
-run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz
+run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) tests/lint.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
+		tests/run $(CHECKS) tests/lint.t tests/hostile.t tests/valgrind.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -141,7 +141,7 @@ build/cover/unit/%: tests/unit/%.c tests/unit/model.c $(filter-out %/preclaim.o 
 
 cover: ## how much of src/ the tests reach that need no boot; fails below 90 % of the branches
 	$(Q)tests/packages $(BUILD_PACKAGES) perl gcovr
-	$(Q)$(MAKE) --no-print-directory build/cover/preclaim build/cover/show-protect $(COVER_UNITS)
+	$(Q)$(MAKE) --no-print-directory build/cover/preclaim build/cover/show-protect build/cover/hostile $(COVER_UNITS)
 	$(Q)tests/cover $(COVER_UNITS)
 
 T ?= 60
@@ -222,6 +222,15 @@ build/unit-gcc/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
 build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
+
+# preclaim with all that it is made of, whose calls of the C library fail as asked.
+HOSTILE_CALLS = main malloc calloc realloc strdup fdopendir read write pipe fork poll waitpid execve \
+	mkdirat renameat flock socket bind openat close
+HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
+build/unit-gcc/hostile: tests/unit/hostile.c $(SOURCES) $(wildcard src/*.h)
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(HOSTILE_LDFLAGS) -o $@ $< $(SOURCES)
+build/cover/hostile: tests/unit/hostile.c $(COVERED) build/cover/cover-exit.o
+	$(call say,LINK $@)$(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) $(HOSTILE_LDFLAGS) -o $@ $^
 
 # One program, whose name chooses what the input is.
 # The tree is not what is looked for: without sanitizers it takes less of the time.

@@ -171,8 +171,10 @@ static int run_main(int argc, char **argv)
 	char **words = calloc((size_t)argc + 1, sizeof(*words));
 	int n = 0, r;
 
-	if (!words)
+	if (!words) {
+		fputs("preclaim: out of memory\n", stderr);
 		return EXIT_SYSTEM;
+	}
 	r = parse_options(argc, argv, &options, words, &n);
 	if (r == 0 && n == 0)
 		r = bad_usage("the command is missing");

@@ -116,7 +116,9 @@ static struct str read_text(struct search *s, const char *path, char **data)
 	struct str text = { .len = 0 };
 	int r = sysfs_read_all(s->root, path, data, &text.len);
 
-	if (r < 0 && r != -ENOENT)
+	if (r == -ENOMEM)
+		s->error = r;
+	else if (r < 0 && r != -ENOENT)
 		say(s, path, text_error(-r));
 	text.p = *data;
 	return text;

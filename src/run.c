@@ -319,21 +319,24 @@ static void say_done(const struct run *run, const struct tally *tally)
 		   tally->refused, tally->failed, (unsigned)((clock_us() - run->start_us) / 1000));
 }
 
-/* Whether the image that booted had these rules. */
-static void say_booted(const struct run *run)
+/* Whether the image that booted had these rules. 0 or -ENOMEM. */
+static int say_booted(const struct run *run)
 {
 	char *now = rules_text(run), *booted = NULL;
 	size_t len;
 	int r = sysfs_read_all(&run->root, "run/preclaim/rules", &booted, &len);
 
-	if (r == -ENOENT && sysfs_exists(&run->root, "run"))
+	if (!now)
+		r = -ENOMEM;
+	else if (r == -ENOENT && sysfs_exists(&run->root, "run"))
 		report_say(&run->report, LEVEL_WARNING, "this machine has not booted with an image that has preclaim: "
 			   "\"update-initramfs -u\" makes one for the next boot");
-	else if (r == 0 && now && strcmp(now, booted) != 0)
+	else if (r == 0 && strcmp(now, booted) != 0)
 		report_say(&run->report, LEVEL_WARNING, "the rules are not those that this machine has booted with: "
 			   "\"update-initramfs -u\" puts them into the image for the next boot");
 	free(now);
 	free(booted);
+	return r == -ENOMEM ? r : 0;
 }
 
 /* What list and status show of devices that no rule asks for. */
@@ -355,6 +358,16 @@ static int end_output(const struct run *run)
 	return EXIT_HOLDS;
 }
 
+/* What was found on the way to the output. The exit status. */
+static int say_found(const struct run *run, bool holds)
+{
+	int r;
+
+	say_notes(run);
+	r = say_booted(run);
+	return r < 0 ? system_error(run, "cannot tell the status", r) : exit_status(run, holds);
+}
+
 static int list(struct run *run)
 {
 	int r = make_plan(run);
@@ -363,7 +376,7 @@ static int list(struct run *run)
 		return r;
 	read_all_details(run);
 	if (run->options->json)
-		show_json(&run->plan, &run->drivers, &run->root, true);
+		r = show_json(&run->plan, &run->drivers, &run->root, true);
 	else
 		r = show_devices(&run->plan, &run->root);
 	if (r < 0)
@@ -380,17 +393,13 @@ static int status(struct run *run)
 		return r;
 	read_all_details(run);
 	if (run->options->json)
-		show_json(&run->plan, &run->drivers, &run->root, false);
+		r = show_json(&run->plan, &run->drivers, &run->root, false);
 	else
 		r = show_status(&run->plan, &run->root);
 	if (r < 0)
 		return system_error(run, "cannot tell the status", r);
 	r = end_output(run);
-	if (r != EXIT_HOLDS)
-		return r;
-	say_notes(run);
-	say_booted(run);
-	return exit_status(run, show_holds(&run->plan));
+	return r == EXIT_HOLDS ? say_found(run, show_holds(&run->plan)) : r;
 }
 
 static int print_plan(struct run *run)
@@ -401,17 +410,15 @@ static int print_plan(struct run *run)
 		return r;
 	if (run->options->json) {
 		read_all_details(run);
-		show_json(&run->plan, &run->drivers, &run->root, false);
+		r = show_json(&run->plan, &run->drivers, &run->root, false);
 	} else {
-		show_platform(&run->plan, &run->drivers, &run->root);
+		r = show_platform(&run->plan, &run->drivers, &run->root);
 		describe_plan(&run->plan, put);
 	}
+	if (r < 0)
+		return system_error(run, "cannot make a plan", r);
 	r = end_output(run);
-	if (r != EXIT_HOLDS)
-		return r;
-	say_notes(run);
-	say_booted(run);
-	return exit_status(run, plan_holds(&run->plan));
+	return r == EXIT_HOLDS ? say_found(run, plan_holds(&run->plan)) : r;
 }
 
 static void write_status(const struct run *run, const struct outcome *outcome)
@@ -508,20 +515,27 @@ static void make_all_vfs(struct run *run, struct tally *tally)
 	struct child *child = calloc(run->plan.steps + 1, sizeof(*child));
 	int32_t last = -1;
 
-	for (size_t i = 0; child && i < run->plan.steps; i++) {
+	if (!child) {
+		system_error(run, "sriov_numvfs: cannot start a process for it", -ENOMEM);
+		tally->failed++;
+		return;
+	}
+	for (size_t i = 0; i < run->plan.steps; i++) {
 		const struct step *s = &run->plan.step[i];
 		struct making making = { .run = run, .pf = s->dev };
+		int r;
 
 		child[i].pid = -1;
 		if (s->operation != STEP_NUMVFS || s->dev == last)
 			continue;
 		last = s->dev;
-		if (child_start(&child[i], make_vfs, &making, sizeof(*tally)) < 0) {
-			system_error(run, "sriov_numvfs: cannot start a process for it", -errno);
+		r = child_start(&child[i], make_vfs, &making, sizeof(*tally));
+		if (r < 0) {
+			system_error(run, "sriov_numvfs: cannot start a process for it", r);
 			tally->failed++;
 		}
 	}
-	for (size_t i = 0; child && i < run->plan.steps; i++) {
+	for (size_t i = 0; i < run->plan.steps; i++) {
 		uint64_t now = clock_us();
 		struct tally vfs = { .failed = 1 };
 		char line[RECORD_MAX];
@@ -672,14 +686,20 @@ static int print_image(struct run *run)
 	int r;
 
 	describe_rules(&run->config.rules, put);
-	if (sysfs_exists(&run->root, "sys/bus/pci/devices") && make_plan(run) == EXIT_HOLDS && run->devices.n > 0) {
+	/* an image of a machine whose devices cannot be read would protect none of them */
+	r = sysfs_exists(&run->root, "sys/bus/pci/devices") ? make_plan(run) : EXIT_HOLDS;
+	if (r != EXIT_HOLDS)
+		return r;
+	if (run->devices.n > 0) {
 		describe_facts(&run->plan, put);
 		holds = plan_holds(&run->plan);
 	}
 	r = end_output(run);
 	if (r != EXIT_HOLDS)
 		return r;
-	say_notes(run);
+	/* without devices each rule would be said to match none */
+	if (run->devices.n > 0)
+		say_notes(run);
 	return exit_status(run, holds);
 }
 
@@ -725,6 +745,17 @@ static int read_config(struct run *run)
 	return r;
 }
 
+/* The end of a run that has not come to its rules. */
+static int give_up(const struct run *run, const char *what, int error)
+{
+	const struct tally none = { .failed = 1 };
+	int r = system_error(run, what, error);
+
+	if (run->applies)
+		say_done(run, &none);
+	return r;
+}
+
 enum exit_status run_command(const struct options *options)
 {
 	struct run run = { .options = options, .applies = (options->command == COMMAND_APPLY || options->command >= COMMAND_CLAIM) && !options->dry_run, .start_us = clock_us() };
@@ -732,15 +763,18 @@ enum exit_status run_command(const struct options *options)
 
 	run.report = report_new(&run.root, options->loudest, run.applies, getenv("SEQNUM") != NULL);
 	if (r < 0)
-		return system_error(&run, options->root, r);
+		return give_up(&run, options->root, r);
 	run.asked = calloc((size_t)options->words + 1, sizeof(*run.asked));
-	if (!run.asked)
-		return EXIT_SYSTEM;
+	if (!run.asked) {
+		r = give_up(&run, "cannot read the rules", -ENOMEM);
+		close(run.root.fd);
+		return r;
+	}
 	for (int i = 0; options->command == COMMAND_APPLY && i < options->words; i++)
 		run_parse_address(options->word[i], &run.asked[run.n_asked++]);
 	r = read_config(&run);
 	if (r < 0) {
-		r = system_error(&run, "cannot read the rules", r);
+		r = give_up(&run, "cannot read the rules", r);
 	} else {
 		/* those of the files and the command line were told when the boot began */
 		if (!run.report.from_udev)

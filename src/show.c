@@ -81,6 +81,19 @@ static int print_table(struct table *table)
 	return table->failed ? -ENOMEM : 0;
 }
 
+/* A file's text, where there is one; the caller frees data. *starved where memory was short, or as it was. */
+static struct str read_text(const struct root *root, const char *path, char **data, bool *starved)
+{
+	struct str text = { .len = 0 };
+	int r = sysfs_read_all(root, path, data, &text.len);
+
+	if (r < 0)
+		*data = NULL;
+	*starved |= r == -ENOMEM;
+	text.p = *data;
+	return text;
+}
+
 /* The value of a line "E:KEY=VALUE" in the text of udev's record of a device. */
 static void udev_property(struct str text, const char *key, struct text *t)
 {
@@ -98,15 +111,14 @@ static void udev_property(struct str text, const char *key, struct text *t)
 }
 
 /* Class and name in words, as udev has them from its hardware database; "" where it has none. */
-static void find_names(const struct device *d, const struct root *root, char class[CELL_MAX], char name[CELL_MAX])
+static void find_names(const struct device *d, const struct root *root, char class[CELL_MAX], char name[CELL_MAX], bool *starved)
 {
-	char path[PATH_SIZE], addr[ADDR_MAX], *data = NULL;
+	char path[PATH_SIZE], addr[ADDR_MAX], *data;
 	struct text t = text_in(path, sizeof(path));
-	struct str record = { .len = 0 };
+	struct str record;
 
 	text_add(&t, "run/udev/data/+pci:%s", text_addr(addr, d->addr));
-	if (sysfs_read_all(root, path, &data, &record.len) == 0)
-		record.p = data;
+	record = read_text(root, path, &data, starved);
 	t = text_in(class, CELL_MAX);
 	udev_property(record, "ID_PCI_SUBCLASS_FROM_DATABASE=", &t);
 	t = text_in(name, CELL_MAX);
@@ -133,7 +145,7 @@ static void add_names(struct table *table, const struct device *d, const struct 
 	char class[CELL_MAX], name[CELL_MAX];
 	struct text t = text_in(class, sizeof(class));
 
-	find_names(d, root, class, name);
+	find_names(d, root, class, name, &table->failed);
 	if (!class[0])
 		text_add(&t, "%s %06x", base_class(d->ids.class >> 16), d->ids.class);
 	add_cell(table, class);
@@ -291,12 +303,10 @@ int show_status(const struct plan *plan, const struct root *root)
 {
 	static const char *const heading[] = { "ADDRESS", "IDS", "WANTED", "HAPPENED", "NOW", "HOLDS", "RULE" };
 	struct table table = new_table(heading, sizeof(heading) / sizeof(heading[0]));
-	struct str status = { .len = 0 };
-	char *data = NULL;
+	char *data;
+	struct str status = read_text(root, "run/preclaim/status", &data, &table.failed);
 	int r;
 
-	if (sysfs_read_all(root, "run/preclaim/status", &data, &status.len) == 0)
-		status.p = data;
 	for (size_t i = 0; i < plan->devices->n; i++) {
 		if (plan->verdict[i].vfs >= 0)
 			add_wanted(&table, plan, i, true, status);
@@ -322,15 +332,13 @@ static int take_iommu(void *ctx, const char *name)
 }
 
 /* Whether a file has a text in it. */
-static bool has_text(const struct root *root, const char *path, const char *wanted)
+static bool has_text(const struct root *root, const char *path, const char *wanted, bool *starved)
 {
 	char *data;
-	size_t len;
 	bool has;
 
-	if (sysfs_read_all(root, path, &data, &len) < 0)
-		return false;
-	has = strstr(data, wanted) != NULL;
+	read_text(root, path, &data, starved);
+	has = data && strstr(data, wanted);
 	free(data);
 	return has;
 }
@@ -340,6 +348,7 @@ struct platform {
 	const char *iommu;	/* NULL: none in use */
 	bool remapping, unsafe;
 	const char *vfio;
+	bool starved;		/* memory was short: it is not all true */
 };
 
 static struct platform find_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root)
@@ -350,29 +359,30 @@ static struct platform find_platform(const struct plan *plan, const struct drive
 		if (plan->devices->dev[i].group >= 0)
 			p.iommu = "of an unknown kind";
 	if (p.iommu)
-		sysfs_list(root, "sys/class/iommu", take_iommu, &p.iommu);
+		p.starved = sysfs_list(root, "sys/class/iommu", take_iommu, &p.iommu) == -ENOMEM;
 	if (driver_registered(drivers, str_of("vfio-pci")))
 		p.vfio = sysfs_exists(root, "sys/module/vfio_pci/initstate") ? "a module, loaded" : "built in";
 	/* the names of its interrupt chips tell (drivers/iommu/intel/irq_remapping.c, amd/iommu.c) */
-	p.remapping = has_text(root, "proc/interrupts", "IR-");
-	p.unsafe = has_text(root, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y");
+	p.remapping = has_text(root, "proc/interrupts", "IR-", &p.starved);
+	p.unsafe = has_text(root, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y", &p.starved);
 	return p;
 }
 
-void show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root)
+int show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root)
 {
 	struct platform p = find_platform(plan, drivers, root);
-	char *cmdline = NULL;
-	size_t len;
+	char *cmdline;
 
+	read_text(root, "proc/cmdline", &cmdline, &p.starved);
 	if (p.iommu)
 		printf("platform: IOMMU %s, interrupt remapping %s", p.iommu, p.remapping ? "on" : "not seen");
 	else
 		printf("platform: no IOMMU in use");
 	printf("%s, vfio-pci %s\n", p.unsafe ? ", unsafe interrupts allowed" : "", p.vfio);
-	if (sysfs_read_all(root, "proc/cmdline", &cmdline, &len) == 0)
+	if (cmdline)
 		printf("command line: %.*s\n", (int)strcspn(cmdline, "\n"), cmdline);
 	free(cmdline);
+	return p.starved ? -ENOMEM : 0;
 }
 
 /* A text, or null for none. */
@@ -441,7 +451,7 @@ static void json_wanted(const struct plan *plan, size_t i, struct str status)
 	json_bool(", ", "holds", verdict_holds(plan, i) && vfs_hold(plan, i));
 }
 
-static void json_device(const struct plan *plan, size_t i, const struct root *root, struct str status)
+static void json_device(const struct plan *plan, size_t i, const struct root *root, struct str status, bool *starved)
 {
 	const struct device *d = &plan->devices->dev[i];
 	char cell[CELL_MAX], class[CELL_MAX], name[CELL_MAX], addr[ADDR_MAX];
@@ -453,7 +463,7 @@ static void json_device(const struct plan *plan, size_t i, const struct root *ro
 	t = text_in(cell, sizeof(cell));
 	text_add(&t, "%06x", d->ids.class);
 	json_text(", ", "class", cell);
-	find_names(d, root, class, name);
+	find_names(d, root, class, name, starved);
 	json_text(", ", "class_name", class);
 	json_text(", ", "name", name);
 	json_number(", ", "group", d->group);
@@ -470,15 +480,13 @@ static void json_device(const struct plan *plan, size_t i, const struct root *ro
 	printf(" }");
 }
 
-void show_json(const struct plan *plan, const struct drivers *drivers, const struct root *root, bool all)
+int show_json(const struct plan *plan, const struct drivers *drivers, const struct root *root, bool all)
 {
 	struct platform p = find_platform(plan, drivers, root);
-	struct str status = { .len = 0 };
 	const char *comma = "\n";
-	char line[RECORD_MAX], *data = NULL;
+	char line[RECORD_MAX], *data;
+	struct str status = read_text(root, "run/preclaim/status", &data, &p.starved);
 
-	if (sysfs_read_all(root, "run/preclaim/status", &data, &status.len) == 0)
-		status.p = data;
 	printf("{\n  \"version\": 1,\n  \"platform\": { ");
 	json_text("", "iommu", p.iommu ? p.iommu : "");
 	json_bool(", ", "interrupt_remapping", p.remapping);
@@ -489,7 +497,7 @@ void show_json(const struct plan *plan, const struct drivers *drivers, const str
 		if (!all && plan->verdict[i].action == ACTION_NONE && plan->verdict[i].vfs < 0)
 			continue;
 		printf("%s", comma);
-		json_device(plan, i, root, status);
+		json_device(plan, i, root, status, &p.starved);
 		comma = ",\n";
 	}
 	printf("\n  ],\n  \"steps\": [");
@@ -516,4 +524,5 @@ void show_json(const struct plan *plan, const struct drivers *drivers, const str
 	}
 	printf("\n  ]\n}\n");
 	free(data);
+	return p.starved ? -ENOMEM : 0;
 }

@@ -20,13 +20,13 @@ int show_status(const struct plan *plan, const struct root *root);
 /* Whether all that the rules want holds now. */
 bool show_holds(const struct plan *plan);
 
-/* One line on what passthrough needs of the machine: IOMMU, interrupt remapping, vfio-pci; and the command line. */
-void show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root);
+/* One line on what passthrough needs of the machine: IOMMU, interrupt remapping, vfio-pci; and the command line. 0 or -ENOMEM. */
+int show_platform(const struct plan *plan, const struct drivers *drivers, const struct root *root);
 
 /*
  * All of that as one JSON document, for scripts: its form is in preclaim(8)
- * under JSON, and has a version. all: also devices that no rule is about.
+ * under JSON, and has a version. all: also devices that no rule is about. 0 or -ENOMEM.
  */
-void show_json(const struct plan *plan, const struct drivers *drivers, const struct root *root, bool all);
+int show_json(const struct plan *plan, const struct drivers *drivers, const struct root *root, bool all);
 
 #endif
