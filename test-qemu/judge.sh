@@ -41,6 +41,8 @@ noconsole() { expect noconsole "$1"; }
 status() { expect status "$1"; }
 # printed REGEX: of a line that the guest's commands printed
 printed() { expect printed "$1"; }
+# holds FILE REGEX COUNT: a disk or whatever else QEMU wrote in $dir has it so often, or more
+holds() { expect holds "$1" "$2" "$3"; }
 
 # --- what the report says ----------------------------------------------------
 
@@ -167,6 +169,10 @@ judge_console() { has_line console.txt "$1" || fail "console: no line matches: $
 judge_noconsole() { ! has_line console.txt "$1" || fail "console: a line matches: $1"; }
 judge_status() { has_line status "$1" || fail "status: no line matches: $1"; }
 judge_printed() { has_line printed "$1" || fail "printed: no line matches: $1"; }
+judge_holds() {
+	count=$(grep -Eao -e "$2" "$dir/$1" | wc -l)
+	[ "$count" -ge "$3" ] || fail "holds $1: only $count times, not $3: $2"
+}
 
 # What holds for every boot, then what this case expects of its own.
 judge() {
