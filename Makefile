@@ -99,18 +99,19 @@ check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no bo
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq valgrind
+TEST_PACKAGES = $(BUILD_PACKAGES) musl-tools qemu-user-static clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq valgrind
 
 test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory build/preclaim
+	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect
 	$(Q)test-qemu/setup
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
 run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) tests/lint.t tests/hostile.t tests/valgrind.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
+		tests/run $(CHECKS) tests/lint.t tests/hostile.t tests/valgrind.t tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
