@@ -217,6 +217,60 @@ fi
 [ $? = 4 ] && grep -q 'preclaim: /sys: cannot write to it: Permission denied (13)' err && [ "$(override $gpu)" = '(null)' ]
 ok 'without permission nothing is tried'
 
+image "claim $gpu"
+printf '#!/bin/sh\nkill -9 $$\n' >root/sbin/modprobe && chmod 755 root/sbin/modprobe
+apply 1 && grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 137)' root/dev/kmsg
+ok 'a modprobe that was killed has failed'
+image "claim $gpu"
+: >root/sbin/modprobe
+apply 1 && grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 127)' root/dev/kmsg
+ok 'a modprobe that cannot be run has failed'
+image "claim $gpu driver=none"
+touch root/sbin/modprobe
+apply 0 && grep -q "^<6>preclaim: $gpu .*: claimed, no driver may have it, group 1" root/dev/kmsg && [ "$(override $gpu)" = none ]
+ok 'driver=none needs no modprobe'
+
+image "timeout 1
+claim $gpu 44:00.0"
+modprobe
+apply 1 --wait && [ "$(override $gpu)" = vfio-pci ] && [ "$(grep -c 'no device matches' root/dev/kmsg)" = 1 ]
+ok 'apply --wait waits no longer than the timeout, and then does and tells what it can'
+image "claim $gpu"
+modprobe
+apply 0 && : >root/dev/kmsg && apply 0 --wait -v && grep -q "^<7>preclaim: $gpu .*: claimed by vfio-pci" root/dev/kmsg
+ok 'apply --wait waits for nothing where all is there; with -v what held before is told too'
+
+image "claim 44:00.0"
+SEQNUM=1 ACTION=remove "$preclaim" apply 0000:44:00.0 --root root
+[ $? = 1 ] && [ ! -s root/dev/kmsg ]
+ok 'an event of a device that is gone by now is nothing to tell'
+image "claim $gpu"
+echo preclaim.off >root/proc/cmdline
+SEQNUM=1 ACTION=add "$preclaim" apply $gpu --root root && [ ! -s root/dev/kmsg ] && [ "$(override $gpu)" = '(null)' ]
+ok 'preclaim.off holds for events too, of which each would say so'
+
+machine "claim $gpu"
+rm root/etc/preclaim.conf && mkdir root/etc/preclaim.conf && touch root/etc/preclaim.d
+"$preclaim" check --root root >out 2>err
+[ $? = 4 ] && grep -q '^preclaim: /etc/preclaim.conf: cannot read it: Is a directory (21)' err &&
+	grep -q '^preclaim: /etc/preclaim.d: cannot list it: Not a directory (20)' err
+ok 'rules that cannot be read are an error'
+"$preclaim" check --root root --config missing >out 2>err
+[ $? = 4 ] && grep -q '^preclaim: missing: cannot read it: No such file or directory (2)' err
+ok 'a file of rules that was asked for has to be there'
+"$preclaim" apply --root root/missing >out 2>err
+[ $? = 4 ] && grep -q '^preclaim: root/missing: No such file or directory (2)' err && grep -q '^preclaim: done: 0 claimed, 0 VFs, 0 refused, 1 failed' err
+ok 'a root that is not there is an error'
+rm -r root/etc/preclaim.conf root/sys/bus/pci/drivers
+"$preclaim" check --root root >out 2>err
+[ $? = 4 ] && grep -q '^preclaim: /sys/bus/pci/drivers: cannot read it: No such file or directory (2)' err
+ok 'sysfs without drivers is an error'
+
+machine "claim $gpu"
+script -qec "'$preclaim' list --root root" /dev/null </dev/null >out 2>err
+tr -d '\r' <out | awk '!/\t/ && index($0, "ADDRESS") { at = index($0, "ADDRESS") } at && substr($0, at, 12) == "0000:01:00.0" { good = 1 } END { exit !good }'
+ok 'on a terminal the columns of a table stand one below the other'
+
 machine 'claim class=03'
 told=0
 for command in check 'check --image' 'check --json' list 'list --json' status 'status --json'; do
