@@ -114,11 +114,12 @@ for my $file (sort glob "$top/src/*.c") {
     my @missing = missing($page, texts($c));
     ok(!@missing, "each message of $name is in the page", @missing);
 }
-for my $file ('hook/preclaim', 'scripts/init-top/preclaim', 'import/preclaim-import') {
+for my $file ('hook/image', 'hook/preclaim', 'hook/dracut/module-setup.sh', 'hook/mkinitcpio/install/preclaim',
+    'scripts/init-top/preclaim', 'import/preclaim-import') {
     my $sh = slurp("$top/$file");
     $sh =~ s/^\s*#.*//mg;
     $sh =~ s/"\s*\\\n\s*"/ /g;
-    my @texts = $sh =~ /\b(?:fail|warn|without_vfio)\s+"([^"]*)"|\b(?:note|lack)\(.*?"([^"]*)"|echo "preclaim: ([^"]*)" >&2|echo "<3>preclaim: ([^"]*)"/g;
+    my @texts = $sh =~ /\b(?:fail|warn|without_vfio)\s+"([^"]*)"|\b(?:dfatal|die) ["']([^"']*)["']|\b(?:note|lack)\(.*?"([^"]*)"|echo "preclaim: ([^"]*)" >&2|echo "<3>preclaim: ([^"]*)"/g;
     my @missing = missing($page, grep { defined } @texts);
     ok(@texts && !@missing, "each message of $file is in the page", @missing);
 }
