@@ -271,6 +271,35 @@ script -qec "'$preclaim' list --root root" /dev/null </dev/null >out 2>err
 tr -d '\r' <out | awk '!/\t/ && index($0, "ADDRESS") { at = index($0, "ADDRESS") } at && substr($0, at, 12) == "0000:01:00.0" { good = 1 } END { exit !good }'
 ok 'on a terminal the columns of a table stand one below the other'
 
+machine ''
+{ head -c 5000 /dev/zero | tr '\0' x; echo " preclaim.claim=$gpu"; } >root/proc/cmdline
+"$preclaim" check --root root >out 2>err && grep -q "^$gpu .* claim vfio-pci, group 1 (rule claim $gpu, cmdline:preclaim.claim)" out
+ok 'a long command line is read to its end'
+head -c 5000000 /dev/zero | tr '\0' '#' >root/etc/preclaim.conf
+"$preclaim" check --root root >out 2>err
+[ $? = 4 ] && grep -q '^preclaim: /etc/preclaim.conf: cannot read it: .*(27)' err
+ok 'a file of rules that is too large to be one is an error'
+machine "claim $gpu"
+head -c 500 /dev/zero | tr '\0' x >root/sys/bus/pci/devices/0000:00:1f.3/modalias
+"$preclaim" check --root root >out 2>err && grep -q '^preclaim: 0000:00:1f.3: modalias: cannot read it: .*(27); left out' err && grep -q "override $gpu" out
+ok 'an attribute that is longer than the kernel has it hides no other device'
+
+image "claim $gpu"
+modprobe
+echo >root/run/preclaim
+apply 0 && grep -q '^<4>preclaim: /run/preclaim/status: cannot write it: Not a directory (20)' root/dev/kmsg
+ok 'a file in the place of /run/preclaim is left alone, with a warning'
+image "claim $gpu"
+modprobe
+rm root/dev/kmsg && mkdir root/dev/kmsg
+apply 0 && grep -q "preclaim: $gpu .*: claimed by vfio-pci" err
+ok 'where /dev/kmsg takes no record messages go to standard error'
+image "claim $gpu"
+modprobe
+echo nonsense >root/proc/sys/kernel/printk
+apply 0 && [ "$(grep -c '^<6>preclaim: done' root/dev/kmsg)" = 1 ] && [ ! -s err ]
+ok 'where the level of the console is not known nothing is told twice'
+
 machine 'claim class=03'
 told=0
 for command in check 'check --image' 'check --json' list 'list --json' status 'status --json'; do
