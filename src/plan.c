@@ -177,6 +177,10 @@ static void judge_device(struct builder *b, int32_t i)
 	}
 	v->action = ACTION_CLAIM;
 	set_driver(b, v, str_is(rule->driver, "auto") ? str_of(d->variant) : rule->driver);
+	if (d->released && strcmp(v->driver, d->driver) != 0) {
+		v->action = ACTION_NONE;
+		return;
+	}
 	if (is_with_guest(b, d) && strcmp(v->driver, d->driver) != 0) {
 		refuse(b, i, NOTE_GUEST);
 		return;
@@ -229,7 +233,7 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 		struct verdict *v = &b->plan.verdict[i];
 
 		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP || v->vfs > 0 ||
-		    b->plan.devices->dev[i].carries)
+		    b->plan.devices->dev[i].carries || b->plan.devices->dev[i].released)
 			continue;
 		v->action = ACTION_CLAIM;
 		v->rule = owner->rule;

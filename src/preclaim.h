@@ -54,6 +54,7 @@ struct device {
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */
 	bool in_use;		/* a VF: a host driver has it, or a guest */
 	uint16_t carries;	/* what the machine needs of it, as protect_text() tells; 0: nothing */
+	bool released;		/* a run has given it back to the host, since it could not be claimed: this one is not to try again */
 	bool boot_display;	/* the firmware's console is on it, or it is the only display */
 	bool carries_by_ids;	/* it is only known that a device with its ids does */
 	char driver[DRIVER_MAX];	/* "" without one */

@@ -114,7 +114,9 @@ static bool has_new_line(struct str line, const struct plan *plan, const struct 
 
 enum told report_told(const struct root *root, const struct device *d)
 {
-	static const enum result failures[] = { RESULT_FAILED, RESULT_REFUSED, RESULT_RELEASED };
+	static const struct { enum result result; enum told told; } failures[] = {
+		{ RESULT_FAILED, TOLD_FAILURE }, { RESULT_REFUSED, TOLD_FAILURE }, { RESULT_RELEASED, TOLD_RELEASED },
+	};
 	char *text, ids[16];
 	size_t len;
 	struct str rest, line, word;
@@ -135,8 +137,8 @@ enum told report_told(const struct root *root, const struct device *d)
 		for (int i = 0; i < 2 && token_word(&line, BLANKS, &word); i++)
 			;
 		for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-			if (str_is(word, result_name[failures[i]]))
-				told = TOLD_FAILURE;
+			if (str_is(word, result_name[failures[i].result]))
+				told = failures[i].told;
 	}
 	free(text);
 	return told;

@@ -43,8 +43,8 @@ struct outcome {
 	uint64_t us;	/* spent in writes to the kernel for it */
 };
 
-/* What an earlier run has told of a device: nothing, something, or that what the rules want could not be done. */
-enum told { TOLD_NOTHING, TOLD, TOLD_FAILURE };
+/* What an earlier run has told of a device: nothing, something, that what the rules want could not be done, or that it was released then. */
+enum told { TOLD_NOTHING, TOLD, TOLD_FAILURE, TOLD_RELEASED };
 enum told report_told(const struct root *root, const struct device *d);
 
 /*

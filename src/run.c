@@ -200,6 +200,20 @@ static bool asks_for_users(const struct run *run, size_t i)
 }
 
 /*
+ * Whether a claim of this device has failed and it was released. udev tells of
+ * it again: to try again then would take it from the host's driver again, and
+ * "bind", which comes of the release itself, would have no end.
+ */
+static bool was_released(const struct run *run, size_t i)
+{
+	const char *action = getenv("ACTION");
+
+	if (!run->report.from_udev || run->config.rules.settings.on_failure != FAILURE_RELEASE || !run->only || !run->only[i])
+		return false;
+	return (action && strcmp(action, "bind") == 0 && run->devices.dev[i].pf < 0) || report_told(&run->root, &run->devices.dev[i]) == TOLD_RELEASED;
+}
+
+/*
  * What only some devices are asked for: driver_override where a rule takes the
  * device, or where a free neighbour could spoil its group; the number of VFs
  * of PFs that a rule gives VFs to, and whether those are in use.
@@ -213,6 +227,7 @@ static void read_details(struct run *run)
 			scan_override(&run->root, d);
 		if (run->match.choice[i].fence && (!run->only || run->only[i]))
 			scan_num_vfs(&run->root, d);
+		d->released = was_released(run, i);
 	}
 	for (size_t i = 0; i < run->devices.n; i++)
 		if (asks_for_users(run, i))
@@ -566,7 +581,7 @@ static bool was_told(const struct run *run)
 	int32_t dev = run->n_asked > 0 ? device_find(&run->devices, run->asked[0]) : -1;
 	enum told told = dev >= 0 && action && strcmp(action, "add") == 0 ? report_told(&run->root, &run->devices.dev[dev]) : TOLD_NOTHING;
 
-	return told == TOLD_FAILURE || (told == TOLD && run->plan.steps == 0);
+	return told >= TOLD_FAILURE || (told == TOLD && run->plan.steps == 0);
 }
 
 /* Carry the plan out. This is run in a child of its own: see apply(). */

@@ -229,6 +229,33 @@ static void by_hand(void)
 	   "a VF is released through the fence, which stays for the others");
 }
 
+/* udev tells of a device again whose claim has failed; status: that the status file is there. Whether the host's driver keeps it. */
+static bool stays_released(const char *action, bool status)
+{
+	char first[] = "01:00.0";
+	int operations;
+
+	machine();
+	m->module[0][0] = '\0';
+	model_register("e1000e");
+	apply_rules("on-failure release\nclaim 01:00.0\n");
+	if (!status)
+		m->status[0] = '\0';
+	operations = m->operations;
+	setenv("SEQNUM", "1", 1);
+	setenv("ACTION", action, 1);
+	run_on(COMMAND_APPLY, first, false);
+	unsetenv("SEQNUM");
+	unsetenv("ACTION");
+	return driver_is(0, "e1000e") && m->operations == operations;
+}
+
+static void released(void)
+{
+	ok(stays_released("add", true), "what was released is not taken from the host's driver again when udev tells of it again");
+	ok(stays_released("bind", false), "nor when that driver has bound it, which would have no end, though there is no status file");
+}
+
 static bool probed(const char *text)
 {
 	return strstr(m->probes, text) != NULL;
@@ -370,6 +397,7 @@ int main(void)
 	failures();
 	vfs();
 	by_hand();
+	released();
 	faults(false);
 	faults(true);
 	return finish();
