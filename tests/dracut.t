@@ -29,9 +29,12 @@ make_image() {
 	shift 2
 	in_root_with_proc "$debian" dracut --force "$@" --modules "$modules" --no-compress \
 		--no-early-microcode --kver "$version" /image >"$dir/out" 2>"$dir/err" || return
+	unpack /image
+}
+unpack() {
 	rm -rf "$dir/unpacked"
 	mkdir "$dir/unpacked"
-	(cd "$dir/unpacked" && cpio --quiet -id <"$dir/image")
+	(cd "$dir/unpacked" && cpio --quiet -id <"$dir$1")
 }
 
 generic_and_hostonly() {
@@ -114,10 +117,29 @@ bad_rules() {
 	ok 'dracut fails where the kernel lacks a driver, and leaves the old image in place'
 }
 
+# As a user would do it; the system's dracut makes small images.
+by_make_install() {
+	begin "$1" <<-'END'
+		claim 10de:2204
+	END
+	printf '%s\n' 'dracutmodules=" preclaim "' 'compress=cat' 'early_microcode=no' \
+		>"$dir/etc/dracut.conf.d/test.conf"
+	mkdir -p "$dir/usr/src/preclaim/build"
+	for file in Makefile VERSION hook scripts conf man src build/preclaim; do
+		cp -a "$top/$file" "$dir/usr/src/preclaim/${file%/*}"
+	done
+	in_root_with_proc "$debian" make -C /usr/src/preclaim -o build/preclaim install \
+		>"$dir/out" 2>"$dir/err" && unpack "/boot/initrd.img-$2" &&
+		same "$dir/usr/sbin/preclaim" "$dir/unpacked/usr/sbin/preclaim" &&
+		same "$dir/etc/preclaim.conf" "$dir/unpacked/etc/preclaim.conf"
+	ok 'make install has dracut renew the image'
+	rm -r "$dir/etc/dracut.conf.d/test.conf" "$dir/usr/src/preclaim"
+}
+
 for kernel in 6.1-dracut 6.12-dracut; do
 	debian=$(kernel_root $kernel)
 	copy "$debian"
 	version=$(kernel_version $kernel) || die "the $debian root has no kernel"
-	for case in generic_and_hostonly machines start bad_rules; do $case "$debian" "$version"; done
+	for case in generic_and_hostonly machines start bad_rules by_make_install; do $case "$debian" "$version"; done
 done
 echo "1..$n"

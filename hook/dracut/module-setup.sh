@@ -32,7 +32,7 @@ install() {
 
 installkernel() {
 	set -- "$kernel"
-	[ -n "$hostonly" ] || set -- "$kernel" any
+	[ -n "${hostonly:-}" ] || set -- "$kernel" any
 	modules=$(/usr/lib/preclaim/image modules "$@") || {
 		dfatal "preclaim: no image is made for kernel $kernel with these rules"
 		exit 1
