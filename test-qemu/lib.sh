@@ -21,13 +21,22 @@ as_root() {
 }
 
 # in_root ROOT COMMAND...: runs it in that Debian system, with a clean environment.
-# Nothing is mounted, so this works in containers too: making an image needs neither
+# Nothing is mounted there, so this works in containers too: making an image needs neither
 # /proc nor /sys.
 in_root() (
 	root=$1
 	shift
-	as_root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
-		chroot "$roots/$root" "$@" </dev/null
+	set -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 chroot "$roots/$root" "$@"
+	# Who runs arm64's programs, the kernel is told in a namespace (since 6.7), unless it
+	# knows already: that table is the whole machine's.
+	if [ "$root" = arm64 ] && [ ! -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
+		# shellcheck disable=SC2016 # for the inner shell
+		set -- unshare --user --map-root-user --mount sh -ec '
+			mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+			cat /usr/lib/binfmt.d/qemu-aarch64.conf >/proc/sys/fs/binfmt_misc/register
+			exec "$@"' - "$@"
+	fi
+	as_root "$@" </dev/null
 )
 
 # The same with a root that is a mount point, and with /proc, in a mount namespace of its
@@ -57,9 +66,15 @@ mirror() {
 # root NAME PACKAGES [SUITE [ARCHITECTURES]]: a Debian of the suite of that name, or of
 # another, made by mmdebstrap if it isn't there yet, with the same mirror, proxy and time
 # checks as this machine's own apt. Images are made by the tests themselves: INITRD=No keeps
-# the kernel packages from making theirs.
+# the kernel packages from making theirs. One of another architecture than this machine's is
+# unpacked, and nothing in it is run.
 root() (
-	name=$1 include=$2 suite=${3:-$1}
+	name=$1 include=$2 suite=${3:-$1} native=$(dpkg --print-architecture)
+	architectures=${4:-$native}
+	case $architectures in
+	"$native"*) set -- --variant=apt ;;
+	*) set -- --variant=extract --skip=check/qemu --include='?essential' ;;
+	esac
 	log=$build/root-$name.log
 	made="$name $include"
 	mkdir -p "$roots"
@@ -72,8 +87,8 @@ root() (
 		grep -E '^Acquire::(https?::Proxy|Check-Valid-Until|Check-Date|Retries)' \
 			>"$build/apt-$name.conf" || :
 	# shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
-	as_root env INITRD=No mmdebstrap --variant=apt --include="$include" \
-		--architectures="${4:-$(dpkg --print-architecture)}" \
+	as_root env INITRD=No mmdebstrap "$@" --include="$include" \
+		--architectures="$architectures" \
 		--aptopt="$build/apt-$name.conf" \
 		--aptopt='Apt::Install-Recommends "false"' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
@@ -93,17 +108,18 @@ kernel_root() {
 	6.12) echo trixie ;;
 	6.1-dracut) echo dracut-bookworm ;;
 	6.12-dracut) echo dracut-trixie ;;
+	arm64) echo arm64 ;;
 	*) die "no such kernel: $1" ;;
 	esac
 }
 kernel_version() (
-	case $1 in *-cloud) flavour=cloud-amd64 ;; *) flavour=amd64 ;; esac
+	case $1 in *-cloud) flavour=cloud-amd64 ;; *) flavour=usual ;; esac
 	cd "$roots/$(kernel_root "$1")/boot" || exit
 	for v in vmlinuz-*; do
 		v=${v#vmlinuz-}
 		case $v in
 		*-cloud-amd64) [ $flavour = cloud-amd64 ] || continue ;;
-		*) [ $flavour = amd64 ] || continue ;;
+		*) [ $flavour = usual ] || continue ;;
 		esac
 		echo "$v"
 		return

@@ -11,12 +11,15 @@ mkdir -p "$dir"
 kernel=6.1 image='' iommu=intel cmdline='' seconds=120
 touch "$dir/devices" "$dir/bridges" "$dir/qemu-args"
 
-# kernel 6.1|6.1-cloud|6.12|6.1-dracut|6.12-dracut; image, where it is not that kernel's usual one
+# kernel 6.1|6.1-cloud|6.12|6.1-dracut|6.12-dracut|arm64; image, where it is not that kernel's usual one
 kernel() { kernel=$1; }
 image() { image=$1; }
 
-# iommu intel|amd|none
+# iommu intel|amd|none; arm64's is the SMMUv3
 iommu() { iommu=$1; }
+
+# acpi: the arm64 machine has firmware, and tables of that instead of a device tree
+acpi() { qemu_arg -bios QEMU_EFI.fd; }
 
 # cmdline WORDS: added to the kernel command line
 cmdline() { cmdline="$cmdline $*"; }
@@ -163,7 +166,7 @@ prepare() { "$top/test-qemu/image" "$1"; }
 judge_parameters() {
 	case $kernel in
 	6.1 | 6.1-*) drv='+0(+16(+0($arg1)))' dev='+0(+208(+8($arg1)))' ;;
-	6.12 | 6.12-*) drv='+0(+0(+0($arg1)))' dev='+0(+200(+8($arg1)))' ;;
+	6.12 | 6.12-* | arm64) drv='+0(+0(+0($arg1)))' dev='+0(+200(+8($arg1)))' ;;
 	7.*) drv='+0(+0(+0($arg1)))' dev='+0(+208(+8($arg1)))' ;;
 	esac
 	echo "tp_printk kprobe_event=p:lp,local_pci_probe,drv=$drv:string,dev=$dev:string" \
@@ -176,6 +179,14 @@ boot() {
 	prepare "$image" || return
 	# dracut wants to know of a root file system, though no boot gets that far.
 	case $kernel in *-dracut) cmdline=" root=/dev/vda$cmdline" ;; esac
+	case $kernel in
+	arm64)
+		export QEMU_TARGET=aarch64
+		iommu=none tty=ttyAMA0
+		machine='virt,iommu=smmuv3,gic-version=3 -cpu cortex-a57'
+		;;
+	*) tty=ttyS0 machine='q35 -cpu qemu64' ;;
+	esac
 	case $iommu in
 	intel) set -- -device intel-iommu,intremap=on,caching-mode=on ;;
 	# iommu=pt, or this QEMU's emulation breaks the guest's own DMA.
@@ -186,12 +197,12 @@ boot() {
 	# no_timer_check, nosoftlockup: where other work keeps the emulator from its processor, the
 	# kernel finds that no timer interrupt has come in time and panics, or that it is stuck.
 	# shellcheck disable=SC2046,SC2086 # options without blanks in them
-	set -- -machine q35 -accel tcg -cpu qemu64 -smp 1 -m 1G \
+	set -- -machine $machine -accel tcg -smp 1 -m 1G \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-serial "file:$dir/console" -serial "file:$dir/report" \
 		-kernel "$images/$kernel.vmlinux" \
 		-initrd "$dir/initrd" \
-		-append "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check nosoftlockup $(judge_parameters)$cmdline" \
+		-append "console=$tty panic=-1 cryptomgr.notests no_timer_check nosoftlockup $(judge_parameters)$cmdline" \
 		$(cat "$dir/qemu-args") $(device_args) "$@"
 
 	# A later archive's files replace an earlier one's.
