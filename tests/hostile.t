@@ -69,10 +69,9 @@ open 24 check --image
 read 4 check
 write 4 apply
 write 5 apply
-close 5 apply
+close 5 status
 process 11 apply
 wait 4 apply
-wait 12 apply
 exec 8 apply
 run 30 apply
 socket 13 apply --wait

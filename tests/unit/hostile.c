@@ -23,12 +23,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OUTPUT_MAX = 1 << 20, PATIENCE_S = 60, EXIT_LEAK = 99 };
+enum { OUTPUT_MAX = 1 << 20, PATIENCE_S = 60, GRACE_MS = 2000, EXIT_LEAK = 99 };
 
 /* What is to fail: the call of that number, counted over all processes of a run. */
 static const char *failing;
@@ -209,6 +210,21 @@ static char *devices(const char *tree)
 int __real_main(int argc, char **argv);
 int __wrap_main(int argc, char **argv);
 
+/* What a run has left running must be gone before the tree is made anew: it has a moment to end by itself. */
+static void end_rest(pid_t group)
+{
+	pid_t ended = 0;
+
+	for (int ms = 0; ms < GRACE_MS && ended >= 0; ms += ended ? 0 : 10) {
+		ended = __real_waitpid(-1, NULL, WNOHANG);
+		if (ended == 0)
+			usleep(10000);
+	}
+	kill(-group, SIGKILL);
+	while (__real_waitpid(-1, NULL, 0) > 0)
+		;
+}
+
 /* at: which call fails, 0: none */
 static struct run run(const char *tree, bool applies, int at, int argc, char **argv)
 {
@@ -224,6 +240,7 @@ static struct run run(const char *tree, bool applies, int at, int argc, char **a
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
+		setpgid(0, 0);
 		dup2(out, 1);
 		dup2(err, 2);
 		alarm(PATIENCE_S);
@@ -231,8 +248,9 @@ static struct run run(const char *tree, bool applies, int at, int argc, char **a
 		atexit(program_ends);
 		exit(__real_main(argc, argv));
 	}
-	if (waitpid(pid, &r.status, 0) != pid)
+	if (__real_waitpid(pid, &r.status, 0) != pid)
 		abort();
+	end_rest(pid);
 	r.out = printed(out);
 	r.err = printed(err);
 	r.state = devices(work);
@@ -313,6 +331,8 @@ int __wrap_main(int argc, char **argv)
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (seen == MAP_FAILED)
 		return 3;
+	/* the children of its children are ours when it has ended */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	failing = argv[2];
 	failing_error = atoi(argv[3]);
 	applies = strcmp(argv[4], "apply") == 0 || strcmp(argv[4], "claim") == 0 || strcmp(argv[4], "release") == 0;
