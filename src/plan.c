@@ -37,6 +37,11 @@ bool driver_is_vfio(const char *name)
 	return n >= tail && str_same_name(str_of(name + n - tail), default_driver);
 }
 
+bool driver_is_for_guests(const char *name)
+{
+	return driver_is_vfio(name) || strcmp(name, "pci-stub") == 0;
+}
+
 bool driver_is_none(const char *name)
 {
 	return strcmp(name, "none") == 0;
@@ -201,7 +206,7 @@ bool plan_conflicts(const struct plan *plan, int32_t i)
 		return false;
 	if (!d->driver[0])
 		return !d->override[0];
-	return !driver_is_vfio(d->driver) && strcmp(d->driver, "pci-stub") != 0;
+	return !driver_is_for_guests(d->driver);
 }
 
 /* One past the last of the group that begins at by_group[first] */
@@ -222,9 +227,16 @@ static bool group_conflicts(const struct plan *plan, size_t first, size_t last)
 	return false;
 }
 
+/* Someone has a device held for guests in a way of his own. */
+static bool is_set_aside(const struct device *d)
+{
+	return driver_is_for_guests(d->driver) && strcmp(d->driver, default_driver) != 0;
+}
+
 /*
- * Claim what else is in the group of a claimed device. What a rule keeps or the
- * machine needs stays with the host, and so does a PF that makes VFs.
+ * Claim what else is in the group of a claimed device, also where an earlier
+ * run has begun to. What a rule keeps or the machine needs stays with the host,
+ * and so does a PF that makes VFs.
  */
 static void claim_group(struct builder *b, size_t first, size_t last, const struct verdict *owner)
 {
@@ -232,8 +244,10 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 		int32_t i = b->plan.by_group[k].dev;
 		struct verdict *v = &b->plan.verdict[i];
 
-		if (!plan_conflicts(&b->plan, i) || v->action == ACTION_KEEP || v->vfs > 0 ||
-		    b->plan.devices->dev[i].carries || b->plan.devices->dev[i].released)
+		const struct device *d = &b->plan.devices->dev[i];
+
+		if ((v->action != ACTION_NONE && v->action != ACTION_REFUSE) || v->vfs > 0 || device_is_bridge(d) || is_set_aside(d) ||
+		    d->carries || d->released)
 			continue;
 		v->action = ACTION_CLAIM;
 		v->rule = owner->rule;
@@ -270,15 +284,17 @@ static void judge_groups(struct builder *b)
 		for (k = first; k < last && !v; k++)
 			if (plan->verdict[plan->by_group[k].dev].action == ACTION_CLAIM)
 				v = &plan->verdict[plan->by_group[k].dev];
-		if (plan->by_group[first].group < 0 || !v || !group_conflicts(plan, first, last))
+		if (plan->by_group[first].group < 0 || !v)
+			continue;
+		if (plan->rules->settings.group == GROUP_CLAIM)
+			claim_group(b, first, last, v);
+		if (!group_conflicts(plan, first, last))
 			continue;
 		if (plan->rules->settings.group == GROUP_REFUSE) {
 			refuse_group(b, first, last);
 			continue;
 		}
-		if (plan->rules->settings.group == GROUP_CLAIM)
-			claim_group(b, first, last, v);
-		if (group_conflicts(plan, first, last) && plan_wants(&b->plan, (size_t)plan->by_group[k - 1].dev))
+		if (plan_wants(&b->plan, (size_t)plan->by_group[k - 1].dev))
 			add_note(b, NOTE_GROUP_SHARED, LEVEL_WARNING, plan->by_group[k - 1].dev, v->rule, v->selector);
 	}
 }
@@ -430,7 +446,7 @@ static bool is_released(const struct plan *plan, size_t i)
 	const struct device *d = &plan->devices->dev[i];
 
 	return plan->rules->settings.release && plan->verdict[i].action == ACTION_KEEP &&
-	       (d->override[0] || !d->driver[0] || driver_is_vfio(d->driver));
+	       (d->override[0] || !d->driver[0] || driver_is_for_guests(d->driver));
 }
 
 /* A VF behind a fence of ours that is left to the host, which cannot have it without help. */

@@ -101,8 +101,13 @@ void plan_free(struct plan *plan);
  */
 const char *driver_registered(const struct drivers *drivers, struct str name);
 
-/* Whether a driver hands the device to VFIO: vfio-pci and its variants; and whether it is "none". */
+/*
+ * Whether a driver hands the device to VFIO: vfio-pci and its variants; whether
+ * it only holds devices for guests, as these and pci-stub do; and whether it is
+ * "none".
+ */
 bool driver_is_vfio(const char *name);
+bool driver_is_for_guests(const char *name);
 bool driver_is_none(const char *name);
 
 /* Whether a device's steps and notes are in the plan; not those of a VF that is about to be made anew. */
