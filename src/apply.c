@@ -22,6 +22,7 @@ enum {
 	SETTLE_MS = 1000,	/* for a probe that the kernel deferred; any other has ended with the write */
 	SETTLE_FIRST_MS = 10,
 	TAKE_TRIES = 3,		/* how often a host driver may come back before we give up */
+	FENCE_TRIES = 3,
 };
 
 enum { TASK_DIRECT = INT32_MAX, MODALIAS_MAX = 128 };
@@ -44,13 +45,15 @@ struct apply {
 	const struct report *report;
 	uint64_t deadline_us;
 	struct pool pool;
-	struct drivers drivers;		/* registered now */
+	struct drivers drivers;		/* registered now, */
+	bool unlisted;			/* or it is not known which */
 	struct state *state;		/* one a device */
 	bool *done;			/* one a step */
 	bool registering;		/* a driver that has a device is being registered */
 	struct outcome *outcome;
 	struct answer direct;		/* of the last TASK_DIRECT */
 	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
+	unsigned unfenced;		/* PFs whose fence could not be raised */
 };
 
 static unsigned remaining_ms(const struct apply *a)
@@ -110,11 +113,11 @@ static void start_write(struct apply *a, size_t step, enum operation operation, 
 	uint64_t end = clock_us() + PATIENCE_MS * 1000ull;
 	int r;
 
-	while ((r = pool_write(&a->pool, (int32_t)step, path, value)) == -EAGAIN)
+	while ((r = pool_write(&a->pool, (int32_t)step, path, value)) == -EBUSY)
 		if (!wait_one(a, remaining_ms(a)))
 			break;
 	if (r < 0) {
-		fail(a, dev, operation, r == -EAGAIN ? -ETIMEDOUT : r);
+		fail(a, dev, operation, r == -EBUSY ? -ETIMEDOUT : r);
 		return;
 	}
 	st->busy = true;
@@ -188,7 +191,7 @@ static bool probe(struct apply *a, size_t step, struct device *d)
 			return false;
 		}
 		fail(a, dev, STEP_UNBIND, -EBUSY);
-	} else if (!driver_registered(&a->drivers, str_of(a->plan->verdict[dev].driver))) {
+	} else if (!a->unlisted && !driver_registered(&a->drivers, str_of(a->plan->verdict[dev].driver))) {
 		fail(a, dev, STEP_MODULE, -ENODEV);
 	} else {
 		start_write(a, step, STEP_PROBE, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
@@ -213,9 +216,13 @@ static void respell(struct apply *a, const char *written, const char *registered
 /* What is registered now: the driver of a name, NULL without one. */
 static const char *find_driver(struct apply *a, const char *name)
 {
-	drivers_free(&a->drivers);
-	if (scan_drivers(a->root, &a->drivers) < 0)
-		a->drivers = (struct drivers){ .n = 0 };
+	struct drivers now;
+
+	a->unlisted = scan_drivers(a->root, &now) < 0;
+	if (!a->unlisted) {
+		drivers_free(&a->drivers);
+		a->drivers = now;
+	}
 	return driver_registered(&a->drivers, str_of(name));
 }
 
@@ -254,11 +261,10 @@ static void load_module(struct apply *a, const char *driver)
 	/* xen-pciback's driver is called pciback */
 	if (!registered && scan_module_driver(a->root, name, of_module))
 		registered = of_module;
-	if (registered) {
-		if (strcmp(name, registered) != 0)
-			respell(a, name, registered);
+	if (registered && strcmp(name, registered) != 0)
+		respell(a, name, registered);
+	if (registered || a->unlisted)
 		return;
-	}
 	if (r == -ENOENT)
 		report_say(a->report, LEVEL_ERR, "module %s: cannot load it: there is no modprobe", name);
 	else if (r == -ETIMEDOUT)
@@ -287,31 +293,62 @@ static bool vfs_are_safe(const struct apply *a, int32_t pf)
 	return true;
 }
 
+/* Raise a fence that is down, or say that it is. */
+static void raise_fence(struct apply *a, const struct device *pf, const char *path)
+{
+	char addr[ADDR_MAX];
+	int r = -EIO;
+
+	for (int i = 0; r < 0 && i < FENCE_TRIES; i++)
+		r = write_direct(a, path, "0");
+	if (r == 0)
+		return;
+	a->unfenced++;
+	report_say(a->report, LEVEL_ERR, "%s: its VFs are not fenced: sriov_drivers_autoprobe: cannot write \"0\": %s (%d)",
+		   text_addr(addr, pf->addr), text_error(-r), -r);
+}
+
+/* Whether a write for one of a PF's VFs is under way. */
+static bool vfs_are_busy(const struct apply *a, int32_t pf)
+{
+	for (size_t i = 0; i < a->devices->n; i++)
+		if (a->devices->dev[i].pf == pf && a->state[i].busy)
+			return true;
+	return false;
+}
+
 /*
  * Have the host's driver loaded and bind a device. Behind the fence no driver
  * is probed on a VF without an override: the fence is down only while the
- * driver is asked for.
+ * driver is asked for. False where it must be tried again, as a claimed VF may
+ * have its override in a moment.
  */
-static void hand_over(struct apply *a, size_t step, const struct device *d)
+static bool hand_over(struct apply *a, size_t step, const struct device *d)
 {
-	bool fenced = d->pf >= 0 && a->devices->dev[d->pf].fenced;
+	bool fenced = d->pf >= 0 && (a->devices->dev[d->pf].fenced || a->plan->verdict[d->pf].fence);
+	int32_t dev = a->plan->step[step].dev;
 	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
+	int r = 0;
 
 	if (fenced && !vfs_are_safe(a, d->pf)) {
-		report_say(a->report, LEVEL_ERR, "%s: not handed to the host: a claimed VF beside it has no override",
-			   text_addr(addr, d->addr));
-		return;
+		if (vfs_are_busy(a, d->pf))
+			return false;
+		fail(a, dev, STEP_HAND, 0);
+		return true;
 	}
 	if (scan_modalias(a->root, d, modalias, sizeof(modalias)) == 0 && strcmp(modalias, a->modalias) != 0) {
 		strcpy(a->modalias, modalias);
 		load(a, modalias);
 	}
 	if (fenced)
-		device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe");
-	if (!fenced || write_direct(a, path, "1") == 0)
+		r = write_direct(a, device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe"), "1");
+	if (r == 0)
 		start_write(a, step, STEP_PROBE, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
+	else
+		fail(a, dev, STEP_HAND, r);
 	if (fenced)
-		write_direct(a, path, "0");
+		raise_fence(a, &a->devices->dev[d->pf], path);
+	return true;
 }
 
 /* Do one step, or start it. False where it must be looked at again. */
@@ -337,8 +374,7 @@ static bool run_step(struct apply *a, size_t i)
 		/* may take as long as a driver likes: see vfs.c */
 		return true;
 	case STEP_HAND:
-		hand_over(a, i, d);
-		return true;
+		return hand_over(a, i, d);
 	case STEP_CLEAR:
 		start_write(a, i, STEP_CLEAR, device_path(path, d->addr, "driver_override"), "\n");
 		return true;
@@ -456,6 +492,11 @@ static void failure_text(const struct apply *a, int32_t dev, struct text *t)
 	const struct device *d = &a->devices->dev[dev];
 	const char *driver = a->plan->verdict[dev].driver;
 
+	if (d->error && !st->failed) {
+		text_add(t, "%s: cannot read it: ", d->unread);
+		error_text(t, d->error);
+		return;
+	}
 	switch (st->failed ? st->operation : STEP_PROBE) {
 	case STEP_OVERRIDE:
 		text_add(t, "driver_override: cannot write \"%s\": ", driver);
@@ -475,6 +516,11 @@ static void failure_text(const struct apply *a, int32_t dev, struct text *t)
 	case STEP_FENCE:
 		text_add(t, "sriov_drivers_autoprobe: cannot write \"0\": ");
 		error_text(t, st->error);
+		return;
+	case STEP_HAND:
+		text_add(t, "%s", st->error ? "sriov_drivers_autoprobe: cannot write \"1\": " : "a claimed VF beside it has no override");
+		if (st->error)
+			error_text(t, st->error);
 		return;
 	default:
 		break;
@@ -502,6 +548,7 @@ static void release(struct apply *a, int32_t dev, struct text *t)
 	if (r < 0) {
 		text_add(t, "; cannot release it: ");
 		error_text(t, r);
+		return;
 	} else if (d->driver[0]) {
 		text_add(t, "; released to %s", d->driver);
 	} else {
@@ -535,7 +582,10 @@ static void conclude_failure(struct apply *a, int32_t dev)
 		text_add(&t, "it was pulled out");
 	} else {
 		failure_text(a, dev, &t);
-		if (a->plan->rules->settings.on_failure == FAILURE_RELEASE)
+		/* nobody knows what has it: it may be claimed as it should be */
+		if (d->error && !a->state[dev].failed)
+			text_add(&t, "; left as it is");
+		else if (a->plan->rules->settings.on_failure == FAILURE_RELEASE)
 			release(a, dev, &t);
 		else if (d->driver[0])
 			text_add(&t, "; %s has it", d->driver);
@@ -574,16 +624,42 @@ static void mark_unfinished(const struct apply *a, bool *unfinished)
 		unfinished[i] |= a->state[i].busy;
 }
 
+/* A host driver was quicker than the override of a device that no driver may have. */
+static void take_back(struct apply *a, int32_t dev)
+{
+	struct device *d = &a->devices->dev[dev];
+	char path[PATH_SIZE], addr[ADDR_MAX];
+	int r;
+
+	memcpy(a->state[dev].taken_from, d->driver, sizeof(d->driver));
+	r = write_direct(a, device_path(path, d->addr, "driver/unbind"), text_addr(addr, d->addr));
+	scan_driver(a->root, d);
+	if (d->driver[0])
+		fail(a, dev, STEP_UNBIND, r < 0 ? r : -EBUSY);
+}
+
+/* Without its override the next host driver may have a device, whatever holds it now. */
+static bool override_failed(const struct apply *a, int32_t dev)
+{
+	struct device d = a->devices->dev[dev];
+
+	if (!a->state[dev].failed || a->state[dev].operation != STEP_OVERRIDE)
+		return false;
+	scan_override(a->root, &d);
+	return strcmp(d.override, a->plan->verdict[dev].driver) != 0;
+}
+
 /* One line and one outcome for a device that is to be claimed. */
 static void conclude(struct apply *a, int32_t dev, bool unfinished, struct tally *tally)
 {
 	bool none = driver_is_none(a->plan->verdict[dev].driver);
 	struct device *d = &a->devices->dev[dev];
 
+	d->error = 0;
 	scan_driver(a->root, d);
 	if (none && !unfinished && !a->state[dev].failed && d->driver[0])
-		fail(a, dev, STEP_UNBIND, -EBUSY);
-	if (!unfinished && !a->state[dev].failed && (none || holds_wanted(a, dev))) {
+		take_back(a, dev);
+	if (!unfinished && !d->error && !override_failed(a, dev) && (none ? !d->driver[0] : holds_wanted(a, dev))) {
 		a->outcome[dev].result = RESULT_CLAIMED;
 		tally->claimed++;
 		say_claimed(a, dev);
@@ -604,23 +680,56 @@ static void conclude_release(struct apply *a, int32_t dev, bool unfinished, stru
 	char line[RECORD_MAX];
 	struct text t = text_in(line, sizeof(line));
 	struct device *d = &a->devices->dev[dev];
+	bool failed;
 
-	scan_driver(a->root, d);
 	if (unfinished) {
 		say_unfinished(a, dev);
 		tally->failed++;
 		return;
 	}
+	d->error = 0;
+	scan_driver(a->root, d);
+	scan_override(a->root, d);
+	if (!a->state[dev].failed && !d->error && d->override[0])
+		fail(a, dev, STEP_CLEAR, -EBUSY);
+	else if (!a->state[dev].failed && !d->error && d->driver[0] &&
+		 (driver_is_for_guests(d->driver) || strcmp(d->driver, a->state[dev].taken_from) == 0))
+		fail(a, dev, STEP_UNBIND, -EBUSY);
 	describe_device(a->plan, dev, &t);
-	if (a->state[dev].failed) {
+	/* whichever way the host's driver came to it */
+	if (a->state[dev].failed && !d->error && !d->override[0] && d->driver[0] && !driver_is_for_guests(d->driver) &&
+	    strcmp(d->driver, a->state[dev].taken_from) != 0)
+		a->state[dev].failed = false;
+	failed = a->state[dev].failed || d->error;
+	if (failed) {
 		text_add(&t, ": not released: ");
 		failure_text(a, dev, &t);
+		a->outcome[dev].result = RESULT_FAILED;
 		tally->failed++;
 	} else {
 		text_add(&t, d->driver[0] ? ": released to %s" : ": released; the host has no driver for it", d->driver);
 		a->outcome[dev].result = RESULT_RELEASED;
 	}
-	report_say(a->report, a->state[dev].failed ? LEVEL_ERR : LEVEL_INFO, "%s", line);
+	report_say(a->report, failed ? LEVEL_ERR : LEVEL_INFO, "%s", line);
+}
+
+/* A device that is left to the host gets a line only where it could not be handed over. */
+static void conclude_hand(const struct apply *a, int32_t dev, struct tally *tally)
+{
+	char line[RECORD_MAX];
+	struct text t = text_in(line, sizeof(line));
+
+	if (a->state[dev].busy && a->state[dev].operation == STEP_PROBE) {
+		say_unfinished(a, dev);
+		tally->failed++;
+	}
+	if (!a->state[dev].failed || a->state[dev].operation == STEP_FENCE)
+		return;
+	describe_device(a->plan, dev, &t);
+	text_add(&t, ": not handed to the host: ");
+	failure_text(a, dev, &t);
+	report_say(a->report, LEVEL_ERR, "%s", line);
+	tally->failed++;
 }
 
 /* A PF that is not to be claimed, but to be fenced and to have VFs. */
@@ -628,8 +737,7 @@ static void conclude_fence(struct apply *a, int32_t dev, struct tally *tally)
 {
 	const struct verdict *v = &a->plan->verdict[dev];
 	const struct device *d = &a->devices->dev[dev];
-	char line[RECORD_MAX];
-	struct text t = text_in(line, sizeof(line));
+	char path[PATH_SIZE];
 
 	if (v->vfs >= 0 && d->num_vfs == v->vfs) {
 		a->outcome[dev].result = RESULT_CREATED;
@@ -642,13 +750,12 @@ static void conclude_fence(struct apply *a, int32_t dev, struct tally *tally)
 		a->outcome[dev].result = in_use ? RESULT_FAILED : RESULT_UNFINISHED;
 		tally->failed += in_use;
 	}
-	if (!v->fence || v->action == ACTION_CLAIM || !a->state[dev].failed)
-		return;
-	describe_device(a->plan, dev, &t);
-	text_add(&t, ": its VFs are not fenced: ");
-	failure_text(a, dev, &t);
-	report_say(a->report, LEVEL_ERR, "%s", line);
-	tally->failed++;
+	if (v->fence && a->state[dev].busy && a->state[dev].operation == STEP_FENCE) {
+		say_unfinished(a, dev);
+		tally->failed++;
+	}
+	if (v->fence && a->state[dev].failed && a->state[dev].operation == STEP_FENCE)
+		raise_fence(a, d, device_path(path, d->addr, "sriov_drivers_autoprobe"));
 }
 
 /* The drivers of the devices that share a group with this one, as they are after the claims. */
@@ -697,9 +804,10 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 	if (!a.state || !a.done || !unfinished) {
 		report_say(report, LEVEL_ERR, "out of memory");
 		tally.failed = 1;
+		tally.broken = true;
 		goto out;
 	}
-	scan_drivers(root, &a.drivers);
+	a.unlisted = scan_drivers(root, &a.drivers) < 0;
 	for (size_t i = 0; i < plan->steps; i++)
 		a.state[plan->step[i].dev].touched |= plan->step[i].operation != STEP_NUMVFS;
 	say_notes(&a, false);
@@ -718,15 +826,19 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 			outcome[i].result = RESULT_KEPT;
 			if (plan->rules->settings.release)
 				conclude_release(&a, (int32_t)i, unfinished[i], &tally);
+			else
+				conclude_hand(&a, (int32_t)i, &tally);
 			break;
 		case ACTION_REFUSE:
 			outcome[i].result = RESULT_REFUSED;
 			tally.refused++;
 			break;
 		default:
+			conclude_hand(&a, (int32_t)i, &tally);
 			break;
 		}
 	}
+	tally.failed += a.unfenced;
 	say_notes(&a, true);
 out:
 	pool_close(&a.pool);

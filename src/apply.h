@@ -8,6 +8,7 @@
 
 struct tally {
 	unsigned claimed, vfs, refused, failed;
+	bool broken;	/* there was no memory to do anything */
 };
 
 /*

@@ -226,6 +226,9 @@ static void match_device(struct matcher *m, int32_t i)
 			c->selector = (int32_t)s;
 		}
 	}
+	/* a rule that names VFs by number may mean it or not */
+	if (d->pf >= 0 && d->vf_index < 0)
+		c->rule = c->selector = c->beaten = -1;
 	c->fence = c->vfs_rule >= 0 || claims_future_vf(m, i);
 }
 

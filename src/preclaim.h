@@ -45,7 +45,7 @@ struct device {
 	struct ids ids;
 	int32_t parent;		/* index of the bridge above, -1 on a root bus */
 	int32_t pf;		/* a VF: index of its PF; else -1 */
-	int32_t vf_index;	/* a VF: its number below the PF */
+	int32_t vf_index;	/* a VF: its number below the PF, -1 where it is not known */
 	int32_t group;		/* IOMMU group, -1 without one */
 	int32_t total_vfs;	/* sriov_totalvfs, 0 without SR-IOV */
 	int32_t num_vfs;	/* sriov_numvfs, read where a rule gives it VFs */
@@ -60,11 +60,14 @@ struct device {
 	char driver[DRIVER_MAX];	/* "" without one */
 	char override[DRIVER_MAX];	/* driver_override, "" where unset */
 	char variant[DRIVER_MAX];	/* what driver=auto means for it, "" where no rule says auto */
+	int error;		/* -errno of what is there and could not be read, 0 where all could */
+	const char *unread;	/* and its name */
 };
 
 struct devices {
 	struct device *dev;	/* in the order of their addresses */
 	size_t n;
+	bool incomplete;	/* a device was left out, since it could not be read */
 };
 
 /* The driver names registered on the PCI bus (/sys/bus/pci/drivers). */

@@ -32,6 +32,9 @@
 /* How long after its own deadline a run is given up: it can only hang in a read or an open then. */
 enum { GRACE_MS = 2000 };
 
+/* How often the devices are read anew while VFs keep appearing. */
+enum { LOOKS_MAX = 3, LOOK_AGAIN_MS = 20 };
+
 /* One run from its rules to its exit status. */
 struct run {
 	const struct options *options;
@@ -47,6 +50,7 @@ struct run {
 	bool only_vfs;		/* it is about their VFs, not themselves */
 	bool *only;		/* a flag for each device */
 	bool missing;		/* an address asked for is not there */
+	bool incomplete;	/* not all of the devices could be read */
 	bool applies;		/* it is to change something */
 	uint64_t start_us, deadline_us;
 };
@@ -295,8 +299,43 @@ static int find_protected(struct run *run)
 	return 0;
 }
 
-/* From the machine as it is to the plan. 0, or an exit status after telling why not. */
-static int make_plan(struct run *run)
+/* What could not be read of a device may be what the rules would decide by. */
+static void say_unread(struct run *run)
+{
+	run->incomplete = run->devices.incomplete;
+	for (size_t i = 0; i < run->devices.n; i++) {
+		const struct device *d = &run->devices.dev[i];
+		char addr[ADDR_MAX];
+
+		if (!d->error)
+			continue;
+		run->incomplete = true;
+		report_say(&run->report, LEVEL_WARNING, "%s: %s: cannot read it: %s (%d)", text_addr(addr, d->addr), d->unread,
+			   text_error(-d->error), -d->error);
+	}
+}
+
+/* Whether VFs have appeared meanwhile: their PF has more than were seen, or does not know the number of one. */
+static bool is_outdated(const struct run *run)
+{
+	for (size_t i = 0; i < run->devices.n; i++) {
+		const struct device *d = &run->devices.dev[i];
+		int32_t seen = 0;
+
+		if (d->pf >= 0 && d->vf_index < 0)
+			return true;
+		if (d->num_vfs == 0)
+			continue;
+		for (size_t k = 0; k < run->devices.n; k++)
+			seen += run->devices.dev[k].pf == (int32_t)i;
+		if (seen < d->num_vfs)
+			return true;
+	}
+	return false;
+}
+
+/* From the machine as it is now to the plan. 0, or an exit status after telling why not. */
+static int make_plan_once(struct run *run)
 {
 	int r = scan_devices(&run->root, &run->report, &run->devices);
 
@@ -317,13 +356,28 @@ static int make_plan(struct run *run)
 	return r < 0 ? system_error(run, "cannot make a plan", r) : EXIT_HOLDS;
 }
 
+/* The same, once more where the machine has changed meanwhile. */
+static int make_plan(struct run *run)
+{
+	int r = make_plan_once(run);
+
+	for (int i = 1; r == EXIT_HOLDS && i < LOOKS_MAX && is_outdated(run); i++) {
+		clock_nap(LOOK_AGAIN_MS);
+		drop_plan(run);
+		r = make_plan_once(run);
+	}
+	if (r == EXIT_HOLDS)
+		say_unread(run);
+	return r;
+}
+
 static int exit_status(const struct run *run, bool holds)
 {
 	if (run->config.unreadable)
 		return EXIT_SYSTEM;
 	if (run->config.rules.faults > 0)
 		return EXIT_RULES;
-	return holds && !run->missing ? EXIT_HOLDS : EXIT_NOT_HELD;
+	return holds && !run->missing && !run->incomplete ? EXIT_HOLDS : EXIT_NOT_HELD;
 }
 
 static void say_done(const struct run *run, const struct tally *tally)
@@ -460,6 +514,7 @@ static void add_tally(struct tally *sum, const struct tally *t)
 	sum->vfs += t->vfs;
 	sum->refused += t->refused;
 	sum->failed += t->failed;
+	sum->broken |= t->broken;
 }
 
 /*
@@ -510,6 +565,7 @@ static void make_vfs(void *ctx, void *result)
 	if (outcome) {
 		vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		add_tally(tally, &vfs);
+		tally->failed += run->incomplete;
 		at = device_find(&run->devices, pf);
 		if (at >= 0)
 			outcome[at] = of_pf;
@@ -530,27 +586,26 @@ static void make_all_vfs(struct run *run, struct tally *tally)
 	struct child *child = calloc(run->plan.steps + 1, sizeof(*child));
 	int32_t last = -1;
 
-	if (!child) {
-		system_error(run, "sriov_numvfs: cannot start a process for it", -ENOMEM);
-		tally->failed++;
-		return;
-	}
 	for (size_t i = 0; i < run->plan.steps; i++) {
 		const struct step *s = &run->plan.step[i];
 		struct making making = { .run = run, .pf = s->dev };
+		char line[RECORD_MAX];
+		struct text t = text_in(line, sizeof(line));
 		int r;
 
-		child[i].pid = -1;
 		if (s->operation != STEP_NUMVFS || s->dev == last)
 			continue;
 		last = s->dev;
-		r = child_start(&child[i], make_vfs, &making, sizeof(*tally));
-		if (r < 0) {
-			system_error(run, "sriov_numvfs: cannot start a process for it", r);
-			tally->failed++;
-		}
+		r = child ? child_start(&child[i], make_vfs, &making, sizeof(*tally)) : -ENOMEM;
+		if (r == 0)
+			continue;
+		if (child)
+			child[i].pid = -1;
+		describe_device(&run->plan, s->dev, &t);
+		report_say(&run->report, LEVEL_ERR, "%s: sriov_numvfs: cannot start a process for it: %s (%d)", line, text_error(-r), -r);
+		tally->failed++;
 	}
-	for (size_t i = 0; i < run->plan.steps; i++) {
+	for (size_t i = 0; child && i < run->plan.steps; i++) {
 		uint64_t now = clock_us();
 		struct tally vfs = { .failed = 1 };
 		char line[RECORD_MAX];
@@ -611,7 +666,7 @@ static int apply_all(struct run *run)
 		write_status(run, outcome);
 		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);
-		r = exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
+		r = tally.broken ? (int)EXIT_SYSTEM : (int)exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
 		free(outcome);
 	} else {
 		sysfs_unlock(lock);
@@ -661,7 +716,11 @@ static void wait_for_all(struct run *run)
 
 static void apply_in_child(void *ctx, void *result)
 {
-	*(int *)result = apply_all(ctx);
+	struct run *run = ctx;
+
+	if (run->options->wait)
+		wait_for_all(run);
+	*(int *)result = apply_all(run);
 }
 
 /*
@@ -673,21 +732,23 @@ static void apply_in_child(void *ctx, void *result)
 static int apply(struct run *run)
 {
 	const struct tally none = { .failed = 1 };
-	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
+	unsigned timeout_ms = run->config.rules.settings.timeout_ms, limit_ms = timeout_ms + GRACE_MS;
 	struct child child;
 	int status, r;
 
 	run->deadline_us = run->start_us + timeout_ms * 1000ull;
 	if (run->options->wait)
-		wait_for_all(run);
-	if (child_start(&child, apply_in_child, run, sizeof(status)) < 0)
-		return apply_all(run);
-	r = child_end(&child, timeout_ms + GRACE_MS, &status, sizeof(status));
+		limit_ms += timeout_ms;
+	if (child_start(&child, apply_in_child, run, sizeof(status)) < 0) {
+		apply_in_child(run, &status);
+		return status;
+	}
+	r = child_end(&child, limit_ms, &status, sizeof(status));
 	if (r == 0)
 		return status;
 	if (r == -ETIMEDOUT)
 		report_say(&run->report, LEVEL_ERR, "not finished after %u s: something in /sys hangs, or another run does; "
-			   "this one goes on by itself", (timeout_ms + GRACE_MS) / 1000);
+			   "this one goes on by itself", limit_ms / 1000);
 	else
 		report_say(&run->report, LEVEL_ERR, "the run died before its end");
 	say_done(run, &none);
@@ -722,7 +783,7 @@ static int perform(struct run *run)
 {
 	/* udev starts us for every device, whether or not there is anything to do */
 	if (run->report.from_udev && (run->config.rules.n == 0 || run->config.rules.settings.off))
-		return EXIT_HOLDS;
+		return exit_status(run, true);
 	if (run->options->command == COMMAND_LIST)
 		return list(run);
 	if (run->config.rules.settings.off && !run->options->image) {

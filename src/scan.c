@@ -100,14 +100,25 @@ static void parse_above(struct str link, struct addr own, struct addr *above)
 	parse_addr(before, above);
 }
 
+/* What is not there tells something, and so does a device that has gone; any other error hides what may be there. */
+static void note_error(struct device *d, const char *name, int error)
+{
+	if (error >= 0 || error == -ENOENT || error == -ENODEV || error == -ENOTDIR)
+		return;
+	d->error = error;
+	d->unread = name;
+}
+
 /* The number in an attribute, -1 where there is none. */
-static int32_t read_number(const struct root *root, struct addr a, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
+static int32_t read_number(const struct root *root, struct device *d, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
 {
 	char path[PATH_SIZE], value[32];
 	struct str s;
 	uint32_t n;
+	int r = sysfs_read(root, device_path(path, d->addr, name), value, sizeof(value));
 
-	if (sysfs_read(root, device_path(path, a, name), value, sizeof(value)) < 0)
+	note_error(d, name, r);
+	if (r < 0)
 		return -1;
 	s = str_of(value);
 	return scan(&s, &n) > 0 && n <= INT32_MAX ? (int32_t)n : -1;
@@ -117,9 +128,11 @@ void scan_override(const struct root *root, struct device *d)
 {
 	char path[PATH_SIZE], value[4096 + 1];
 	struct str s;
+	int r = sysfs_read(root, device_path(path, d->addr, "driver_override"), value, sizeof(value));
 
 	d->override[0] = '\0';
-	if (sysfs_read(root, device_path(path, d->addr, "driver_override"), value, sizeof(value)) < 0)
+	note_error(d, "driver_override", r);
+	if (r < 0)
 		return;
 	s = str_of(value);
 	s.len = str_find(s, '\n');
@@ -130,31 +143,38 @@ void scan_override(const struct root *root, struct device *d)
 void scan_driver(const struct root *root, struct device *d)
 {
 	char path[PATH_SIZE], name[DRIVER_MAX];
+	int r = sysfs_link(root, device_path(path, d->addr, "driver"), name, sizeof(name));
 
 	d->driver[0] = '\0';
-	if (sysfs_link(root, device_path(path, d->addr, "driver"), name, sizeof(name)) == 0)
+	note_error(d, "driver", r);
+	if (r == 0)
 		memcpy(d->driver, name, sizeof(name));
 }
 
 void scan_num_vfs(const struct root *root, struct device *d)
 {
-	int32_t num = read_number(root, d->addr, "sriov_numvfs", scan_decimal);
+	int32_t num = read_number(root, d, "sriov_numvfs", scan_decimal);
 
 	d->num_vfs = num > 0 ? num : 0;
+}
+
+void scan_fence(const struct root *root, struct device *d)
+{
+	d->fenced = read_number(root, d, "sriov_drivers_autoprobe", scan_decimal) == 0;
 }
 
 /* The SR-IOV attributes that no lock guards (Documentation/ABI/testing/sysfs-bus-pci). */
 static void scan_sriov(const struct root *root, struct device *d)
 {
-	int32_t total = read_number(root, d->addr, "sriov_totalvfs", scan_decimal);
+	int32_t total = read_number(root, d, "sriov_totalvfs", scan_decimal);
 
 	if (total <= 0)
 		return;
 	d->total_vfs = total;
-	d->fenced = read_number(root, d->addr, "sriov_drivers_autoprobe", scan_decimal) == 0;
-	d->vf_device = read_number(root, d->addr, "sriov_vf_device", scan_hex);
-	d->vf_offset = read_number(root, d->addr, "sriov_offset", scan_decimal);
-	d->vf_stride = read_number(root, d->addr, "sriov_stride", scan_decimal);
+	scan_fence(root, d);
+	d->vf_device = read_number(root, d, "sriov_vf_device", scan_hex);
+	d->vf_offset = read_number(root, d, "sriov_offset", scan_decimal);
+	d->vf_stride = read_number(root, d, "sriov_stride", scan_decimal);
 }
 
 void scan_in_use(const struct root *root, struct device *d)
@@ -185,9 +205,8 @@ int scan_modalias(const struct root *root, const struct device *d, char *buf, si
 static int scan_device(void *ctx, const char *name)
 {
 	struct scan *s = ctx;
-	struct device d = { .parent = -1, .pf = -1, .group = -1 };
+	struct device d = { .parent = -1, .pf = -1, .vf_index = -1, .group = -1 };
 	char path[PATH_SIZE], modalias[128], group[32];
-	struct str number;
 	int n;
 
 	if (!parse_addr(str_of(name), &d.addr)) {
@@ -198,6 +217,7 @@ static int scan_device(void *ctx, const char *name)
 	if (n == -ENOENT || n == -ENODEV)
 		return 0;
 	if (n < 0) {
+		s->devices.incomplete = true;
 		report_say(s->report, LEVEL_WARNING, "%s: modalias: cannot read it: %s (%d); left out", name, text_error(-n), -n);
 		return 0;
 	}
@@ -206,10 +226,12 @@ static int scan_device(void *ctx, const char *name)
 		return 0;
 	}
 	scan_driver(s->root, &d);
-	if (sysfs_link(s->root, device_path(path, d.addr, "iommu_group"), group, sizeof(group)) == 0) {
+	n = sysfs_link(s->root, device_path(path, d.addr, "iommu_group"), group, sizeof(group));
+	note_error(&d, "iommu_group", n);
+	if (n == 0) {
+		struct str number = str_of(group);
 		uint32_t value;
 
-		number = str_of(group);
 		if (scan_decimal(&number, &value) > 0 && number.len == 0 && value <= INT32_MAX)
 			d.group = (int32_t)value;
 	}
@@ -234,33 +256,50 @@ static void scan_relations(const struct root *root, struct devices *devices)
 		struct device *d = &devices->dev[i];
 		char path[PATH_SIZE], link[LINK_MAX], name[ADDR_MAX];
 		struct addr above, pf;
+		int r;
 
 		device_path(path, d->addr, "");
 		path[strlen(path) - 1] = '\0';
-		if (sysfs_link_whole(root, path, link, sizeof(link)) == 0) {
+		r = sysfs_link_whole(root, path, link, sizeof(link));
+		note_error(d, "link", r);
+		if (r == 0) {
 			parse_above(str_of(link), d->addr, &above);
 			if (addr_compare(above, d->addr) != 0)
 				d->parent = device_find(devices, above);
 		}
-		if (sysfs_link(root, device_path(path, d->addr, "physfn"), name, sizeof(name)) == 0 && parse_addr(str_of(name), &pf))
+		r = sysfs_link(root, device_path(path, d->addr, "physfn"), name, sizeof(name));
+		note_error(d, "physfn", r);
+		if (r == 0 && parse_addr(str_of(name), &pf))
 			d->pf = device_find(devices, pf);
 	}
 	for (size_t i = 0; i < devices->n; i++) {
-		const struct device *d = &devices->dev[i];
+		struct device *d = &devices->dev[i];
 
 		for (int32_t n = 0; n < d->total_vfs; n++) {
 			char path[PATH_SIZE], attribute[24], name[ADDR_MAX];
 			struct text t = text_in(attribute, sizeof(attribute));
 			struct addr vf;
 			int32_t at = -1;
+			int r;
 
 			text_add(&t, "virtfn%d", n);
-			if (sysfs_link(root, device_path(path, d->addr, attribute), name, sizeof(name)) < 0)
+			r = sysfs_link(root, device_path(path, d->addr, attribute), name, sizeof(name));
+			note_error(d, "virtfn*", r);
+			if (r < 0)
 				break;
 			if (parse_addr(str_of(name), &vf))
 				at = device_find(devices, vf);
 			if (at >= 0)
 				devices->dev[at].vf_index = n;
+		}
+	}
+	for (size_t i = 0; i < devices->n; i++) {
+		struct device *d = &devices->dev[i];
+
+		/* its PF gets the link after it was announced (pci_iov_add_virtfn() in the kernel's drivers/pci/iov.c) */
+		if (d->pf >= 0 && d->vf_index < 0 && !d->error) {
+			d->error = -ENOENT;
+			d->unread = "its number among the VFs";
 		}
 	}
 }
@@ -276,7 +315,7 @@ static void scan_display(const struct root *root, struct devices *devices)
 
 		if (d->ids.class >> 16 != 0x03)
 			continue;
-		d->boot_display = read_number(root, d->addr, "boot_vga", scan_decimal) == 1;
+		d->boot_display = read_number(root, d, "boot_vga", scan_decimal) == 1;
 		only = d;
 		displays++;
 	}

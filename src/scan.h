@@ -21,7 +21,10 @@ void drivers_free(struct drivers *drivers);
 /* The PCI driver that a loaded module has registered (/sys/module/NAME/drivers). False where there is none. */
 bool scan_module_driver(const struct root *root, const char *module, char out[DRIVER_MAX]);
 
-/* Read a device's driver_override, or its driver link, as it is now. An unset or unreadable one is "". */
+/*
+ * Read a device's driver_override, or its driver link, as it is now. An unset
+ * or unreadable one is ""; what could not be read is noted in the device.
+ */
 void scan_override(const struct root *root, struct device *d);
 void scan_driver(const struct root *root, struct device *d);
 
@@ -31,6 +34,9 @@ void scan_driver(const struct root *root, struct device *d);
  * drivers/pci/iov.c).
  */
 void scan_num_vfs(const struct root *root, struct device *d);
+
+/* Read whether drivers are kept from the VFs that a PF makes. */
+void scan_fence(const struct root *root, struct device *d);
 
 /*
  * Whether a VF is in use: by a host driver, or by a guest, which has its VFIO

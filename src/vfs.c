@@ -45,6 +45,20 @@ static int set_number(const struct root *root, struct device *d, int32_t number)
 	return r < 0 ? r : -EAGAIN;
 }
 
+/* No VF may appear in front of a host's driver: without the fence none is made. 0 or -errno. */
+static int raise_fence(const struct root *root, struct device *d)
+{
+	char path[PATH_SIZE];
+	int r;
+
+	scan_fence(root, d);
+	if (d->fenced)
+		return 0;
+	r = sysfs_write(root, device_path(path, d->addr, "sriov_drivers_autoprobe"), "0");
+	scan_fence(root, d);
+	return d->fenced ? 0 : r < 0 ? r : -EIO;
+}
+
 enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *root, const struct report *report, unsigned *vfs,
 		     uint64_t *us)
 {
@@ -53,9 +67,16 @@ enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *roo
 	uint64_t start = clock_us();
 	char line[RECORD_MAX];
 	struct text t = text_in(line, sizeof(line));
-	int r = 0;
+	int r = plan->verdict[pf].fence && wanted > 0 ? raise_fence(root, &d) : 0;
 
 	describe_device(plan, pf, &t);
+	if (r < 0) {
+		*vfs = (unsigned)d.num_vfs;
+		*us = clock_us() - start;
+		report_say(report, LEVEL_ERR, "%s: sriov_drivers_autoprobe: cannot write \"0\": %s (%d); no VFs without this fence", line,
+			   text_error(-r), -r);
+		return RESULT_FAILED;
+	}
 	scan_driver(root, &d);
 	if (d.num_vfs > 0 && wanted > 0)
 		r = set_number(root, &d, 0);

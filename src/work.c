@@ -99,7 +99,7 @@ int pool_write(struct pool *pool, int32_t task, const char *path, const char *va
 		int r;
 
 		if (pool->n == WORKERS_MAX)
-			return -EAGAIN;
+			return -EBUSY;
 		w = &pool->worker[pool->n];
 		r = start_worker(pool, w);
 		if (r < 0)

@@ -36,7 +36,7 @@ struct pool pool_new(const struct root *root);
 /* Let idle workers end; one that hangs is left to itself. */
 void pool_close(struct pool *pool);
 
-/* Hand a write to an idle worker, or to a new one. 0, -EAGAIN where all are busy, or -errno. */
+/* Hand a write to an idle worker, or to a new one. 0, -EBUSY where all are busy, or -errno. */
 int pool_write(struct pool *pool, int32_t task, const char *path, const char *value);
 
 /* Whether any write is under way. */
