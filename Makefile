@@ -94,8 +94,8 @@ SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/sh
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
 CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/protect.t tests/man.t tests/docs.t tests/completion.t tests/fuzz.t
 
-check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz ## quick tests: no root, no boot
-	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS)
+check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick tests: no root, no boot
+	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS) build/few-faults
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
@@ -109,9 +109,9 @@ test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
-run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile
+run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile build/all-faults
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) tests/lint.t tests/hostile.t tests/valgrind.t tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
+		tests/run $(CHECKS) build/all-faults tests/world.t tests/lint.t tests/hostile.t tests/valgrind.t tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -137,8 +137,8 @@ build/cover/preclaim: $(COVERED) build/cover/cover-exit.o
 	$(call say,LINK $@)$(HOSTCC) $(COVER_LDFLAGS) -o $@ $^
 build/cover/show-protect: tests/unit/show-protect.c $(filter-out %/preclaim.o,$(COVERED)) build/cover/cover-exit.o
 	$(call say,LINK $@)$(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) -o $@ $^
-build/cover/unit/%: tests/unit/%.c tests/unit/model.c $(filter-out %/preclaim.o %/sysfs.o %/module.o,$(COVERED)) build/cover/cover-exit.o
-	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) -o $@ $^
+build/cover/unit/%: tests/unit/%.c tests/unit/model.c tests/fuzz/tree.c $(filter-out %/preclaim.o %/sysfs.o,$(COVERED)) build/cover/cover-exit.o
+	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) $(UNIT_WRAPS) -o $@ $^
 
 cover: ## how much of src/ the tests reach that need no boot; fails below 90 % of the branches
 	$(Q)tests/packages $(BUILD_PACKAGES) perl gcovr
@@ -209,11 +209,20 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 	$(if $(DESTDIR),,$(RENEW))
 
 # The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.
-UNIT_SOURCES = $(filter-out src/preclaim.c src/sysfs.c src/module.c,$(SOURCES))
-build/unit-gcc/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h)
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< tests/unit/model.c $(UNIT_SOURCES)
-build/unit-clang/%: tests/unit/%.c tests/unit/model.c $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h)
-	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< tests/unit/model.c $(UNIT_SOURCES)
+UNIT_SOURCES = $(filter-out src/preclaim.c src/sysfs.c,$(SOURCES)) tests/unit/model.c tests/fuzz/tree.c
+UNIT_NEEDS = $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h tests/fuzz/*.h)
+UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc fork pipe execve poll clock_us)
+comma = ,
+build/unit-gcc/test-%: tests/unit/test-%.c $(UNIT_NEEDS)
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
+build/unit-clang/test-%: tests/unit/test-%.c $(UNIT_NEEDS)
+	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
+
+# Without sanitizers, which take ten times as long, there is time for every operation there is.
+build/all-faults: tests/unit/faults.c $(UNIT_NEEDS)
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
+build/few-faults: build/all-faults
+	$(Q)ln -f $< $@
 
 # These read a real tree: no model, and all of preclaim but main.
 SHOW_SOURCES = $(filter-out src/preclaim.c,$(SOURCES))
@@ -236,13 +245,13 @@ build/cover/hostile: tests/unit/hostile.c $(COVERED) build/cover/cover-exit.o
 # One program, whose name chooses what the input is.
 # The tree is not what is looked for: without sanitizers it takes less of the time.
 FUZZ_SOURCES = $(filter-out src/preclaim.c src/sysfs.c src/module.c,$(SOURCES)) tests/fuzz/fuzz.c
-build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c $(wildcard src/*.h tests/fuzz/*.h)
+build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c tests/fuzz/still.c $(wildcard src/*.h tests/fuzz/*.h)
 	$(call say,CLANG $@)mkdir -p $(@D) && \
-		$(CLANG) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 -c -o $(@D)/tree.o tests/fuzz/tree.c && \
+		$(CLANG) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 -r -o $(@D)/tree.o tests/fuzz/tree.c tests/fuzz/still.c && \
 		$(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) $(@D)/tree.o
 	$(Q)for target in $(FUZZ_TARGETS); do ln -f $@ build/fuzz/$$target; done
 
 -include $(wildcard $(OUT)/*.d build/san-*/*.d build/unit-*/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim
+	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults

@@ -51,12 +51,13 @@ modprobe() {
 cd "${0%/sbin/modprobe}" || exit
 echo "$*" >>modprobe.log
 [ "$2" = vfio-pci ] || exit 0
-mkdir -p sys/bus/pci/drivers/vfio-pci
 for d in sys/bus/pci/devices/*; do
 	case $(cat "$d/driver_override") in
 	vfio-pci) ln -s ../../../../bus/pci/drivers/vfio-pci "$d/driver" ;;
 	esac
 done
+# last: a driver that is there is not waited for
+mkdir -p sys/bus/pci/drivers/vfio-pci
 END
 	chmod 755 root/sbin/modprobe
 }

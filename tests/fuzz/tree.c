@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/module.h"
-#include "../../src/sysfs.h"
 #include "../../src/text.h"
 
 enum { ENTRIES_MAX = 4096, WAY_MAX = 512, LINKS_MAX = 16 };
@@ -169,14 +167,16 @@ static bool resolve(const char *path, bool follow_last, char out[WAY_MAX])
 		} else if (n > 0 && strcmp(todo, ".") != 0) {
 			if (len + n + 2 > WAY_MAX)
 				return false;
-			len += (size_t)sprintf(out + len, "%s%s", len ? "/" : "", todo);
+			len += (size_t)snprintf(out + len, WAY_MAX - len, "%s%s", len ? "/" : "", todo);
 			e = entry_at(out);
 			if (e && e->link && (rest[0] || follow_last)) {
 				if (++links > LINKS_MAX || e->len + strlen(rest) + 2 > sizeof(rest) || strlen(e->value) != e->len)
 					return false;
 				len = e->value[0] == '/' ? 0 : before;
 				out[len] = '\0';
-				sprintf(todo, "%s%s%s", e->value, rest[0] ? "/" : "", rest);
+				strcpy(todo, e->value);
+				if (rest[0])
+					strcat(strcat(todo, "/"), rest);
 				continue;
 			}
 		}
@@ -195,19 +195,12 @@ static size_t first_below(const char *dir, char prefix[WAY_MAX + 1])
 	return i < entries && strncmp(entry[i].path, prefix, strlen(prefix)) == 0 ? i : entries;
 }
 
-int sysfs_open(struct root *root, const char *path)
-{
-	*root = (struct root){ .fd = -1, .path = path };
-	return 0;
-}
-
-int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
+int tree_list(const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
 {
 	char way[WAY_MAX], prefix[WAY_MAX + 1], name[WAY_MAX], last[WAY_MAX] = "";
 	size_t i;
 	int r = 0;
 
-	(void)root;
 	if (!resolve(dir, true, way))
 		return -ELOOP;
 	i = first_below(way, prefix);
@@ -231,11 +224,10 @@ static const struct entry *find(const char *path, bool follow_last)
 	return resolve(path, follow_last, way) ? entry_at(way) : NULL;
 }
 
-int sysfs_read(const struct root *root, const char *path, char *buf, size_t size)
+int tree_read(const char *path, char *buf, size_t size)
 {
 	const struct entry *e = find(path, true);
 
-	(void)root;
 	if (!e || e->link)
 		return -ENOENT;
 	if (e->len >= size)
@@ -244,23 +236,25 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 	return (int)e->len;
 }
 
-int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len)
+int tree_read_all(const char *path, char **data, size_t *len)
 {
 	const struct entry *e = find(path, true);
 
-	(void)root;
 	if (!e || e->link)
 		return -ENOENT;
-	*data = copy((struct str){ .p = e->value, .len = e->len });
+	/* not copy(): what reads a file may run out of memory */
+	*data = malloc(e->len + 1);
+	if (!*data)
+		return -ENOMEM;
+	memcpy(*data, e->value, e->len + 1);
 	*len = e->len;
 	return 0;
 }
 
-int sysfs_link_whole(const struct root *root, const char *path, char *buf, size_t size)
+int tree_link_whole(const char *path, char *buf, size_t size)
 {
 	const struct entry *e = find(path, false);
 
-	(void)root;
 	if (!e || !e->link)
 		return -ENOENT;
 	if (strlen(e->value) >= size)
@@ -269,12 +263,11 @@ int sysfs_link_whole(const struct root *root, const char *path, char *buf, size_
 	return 0;
 }
 
-int sysfs_link(const struct root *root, const char *path, char *buf, size_t size)
+int tree_link(const char *path, char *buf, size_t size)
 {
 	const struct entry *e = find(path, false);
 	const char *name;
 
-	(void)root;
 	if (!e || !e->link)
 		return -ENOENT;
 	name = strrchr(e->value, '/');
@@ -285,78 +278,9 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 	return 0;
 }
 
-bool sysfs_exists(const struct root *root, const char *path)
+bool tree_exists(const char *path)
 {
 	char way[WAY_MAX], prefix[WAY_MAX + 1];
 
-	(void)root;
 	return resolve(path, true, way) && (entry_at(way) || first_below(way, prefix) < entries);
-}
-
-int sysfs_may_write(const struct root *root, const char *path)
-{
-	return sysfs_exists(root, path) ? -EROFS : -ENOENT;
-}
-
-bool sysfs_is_busy(const struct root *root, const char *path)
-{
-	(void)root;
-	(void)path;
-	return false;
-}
-
-int sysfs_write(const struct root *root, const char *path, const char *value)
-{
-	(void)value;
-	return sysfs_may_write(root, path);
-}
-
-int sysfs_append(const struct root *root, const char *path, const char *record, size_t len)
-{
-	(void)record;
-	(void)len;
-	return sysfs_may_write(root, path);
-}
-
-int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len)
-{
-	(void)root;
-	(void)dir;
-	(void)name;
-	(void)data;
-	(void)len;
-	return -EROFS;
-}
-
-int sysfs_lock(const struct root *root, const char *dir, const char *name)
-{
-	(void)root;
-	(void)dir;
-	(void)name;
-	return -EROFS;
-}
-
-void sysfs_unlock(int lock)
-{
-	(void)lock;
-}
-
-int module_start(struct modprobe *out, const struct root *root, const char *name)
-{
-	(void)out;
-	(void)root;
-	(void)name;
-	return -ENOENT;
-}
-
-int module_wait(struct modprobe *modprobe, unsigned timeout_ms)
-{
-	(void)modprobe;
-	(void)timeout_ms;
-	return -ECHILD;
-}
-
-void module_end(struct modprobe *modprobe)
-{
-	(void)modprobe;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine in memory, in the place of src/sysfs.c and src/module.c: what a
- * manifest (see tests/mktree) describes can be read, and nothing written.
+ * A machine's files in memory, as a manifest (see tests/mktree) describes
+ * them. Reading is as src/sysfs.h tells of the functions of the same names.
  */
 #ifndef TREE_H
 #define TREE_H
@@ -16,5 +16,12 @@ void tree_add_manifest(struct str manifest);
 
 /* Add a file with just this content. */
 void tree_add_file(const char *path, struct str content);
+
+int tree_list(const char *dir, int (*each)(void *ctx, const char *name), void *ctx);
+int tree_read(const char *path, char *buf, size_t size);
+int tree_read_all(const char *path, char **data, size_t *len);
+int tree_link_whole(const char *path, char *buf, size_t size);
+int tree_link(const char *path, char *buf, size_t size);
+bool tree_exists(const char *path);
 
 #endif

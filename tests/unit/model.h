@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A kernel small enough to reason about, in the place of src/sysfs.c and
- * src/module.c: PCI devices, drivers, driver_override and drivers_probe as
- * drivers/pci/pci-driver.c and drivers/base/dd.c have them. It lives in shared
- * memory, since preclaim writes from child processes. Any operation on it can
- * be made to fail or to hang.
+ * A kernel small enough to reason about, in the place of src/sysfs.c: PCI
+ * devices, drivers, driver_override, drivers_probe and sriov_numvfs as
+ * drivers/pci/pci-driver.c, drivers/pci/iov.c and drivers/base/dd.c have them;
+ * and modprobe, whenever a program is executed. Its machine is made by hand or
+ * from a manifest. It lives in shared memory, since preclaim writes from child
+ * processes. Any operation can be made to fail, to hang, or to have the world
+ * change before it.
  */
 #ifndef MODEL_H
 #define MODEL_H
 
 #include "../../src/preclaim.h"
 
-enum { MODEL_DEVICES = 16, MODEL_DRIVERS = 8, MODEL_LOG = 65536 };
+enum { MODEL_DEVICES = 96, MODEL_DRIVERS = 24, MODEL_VFS = 6, MODEL_LOG = 65536 };
 
 struct model_device {
 	const char *addr;
@@ -28,7 +30,7 @@ struct model_device {
 	bool open;			/* a guest has its VFIO group open */
 	bool gone;
 	bool vanishes;			/* when it is probed */
-	int total_vfs, num_vfs;		/* a PF; its VFs are the devices after it, gone until they are made */
+	int total_vfs, num_vfs;		/* a PF; its VFs are gone until they are made */
 	int most_vfs;			/* its driver makes no more than these, 0: as many as asked */
 	int vfs_error;			/* errno of every write to sriov_numvfs */
 	bool vfs_hang;			/* a write to sriov_numvfs never ends, and holds the lock that a read of it takes */
@@ -38,6 +40,39 @@ struct model_device {
 	int vf;
 };
 
+/* What can be asked of the model, and of the C library where that can fail. */
+enum verb {
+	VERB_LIST, VERB_READ, VERB_READ_ALL, VERB_LINK, VERB_EXISTS, VERB_MAY_WRITE, VERB_IS_BUSY, VERB_WRITE, VERB_APPEND,
+	VERB_REPLACE, VERB_LOCK, VERB_MODPROBE, VERB_MALLOC, VERB_FORK, VERB_PIPE, VERBS,
+};
+
+/* What happens at an operation. */
+enum effect {
+	EFFECT_FAIL,		/* it fails */
+	EFFECT_FAIL_ON,		/* and so does every later one like it */
+	EFFECT_SHORT,		/* a write, or a list, gets no further than its half; modprobe fails */
+	EFFECT_HANG,		/* it never ends */
+	EFFECT_KILL,		/* SIGKILL, for all processes of the run */
+	EFFECT_VANISH,		/* before it, a device is pulled out */
+	EFFECT_VFS,		/* before it, someone makes VFs of a device */
+	EFFECT_DRIVERS,		/* before it, the host's drivers are loaded */
+};
+
+struct trouble {
+	unsigned at;		/* the operation, counted from 1 among those of the verbs; 0: none */
+	unsigned verbs;		/* a bit for each */
+	enum effect effect;
+	int error;
+	int dev;		/* that vanishes, or has VFs made */
+};
+
+/* The operation that a fault has hit. */
+struct struck {
+	bool is;
+	enum verb verb;
+	char path[PATH_SIZE], value[DRIVER_MAX];
+};
+
 struct model {
 	struct model_device device[MODEL_DEVICES];
 	char driver[MODEL_DRIVERS][DRIVER_MAX];	/* registered */
@@ -45,18 +80,46 @@ struct model {
 	char probes[MODEL_LOG];		/* "ADDRESS DRIVER" of every probe, a line each */
 	bool reads_hang;		/* modalias attributes cannot be read any more */
 	const char *conf;		/* /etc/preclaim.conf */
-	int operations;			/* writes so far */
-	int fail_at;			/* this write fails, counted from 1 */
-	int fail_error;			/* with this errno, or 0: it hangs */
+	const char *facts;		/* /etc/preclaim.image, or NULL */
+	int run_error;			/* errno of all that is written below /run */
 	bool modprobe_hangs;
+	bool runs;			/* only then are operations counted */
+	unsigned operations;		/* of the fault's verbs, so far */
+	unsigned writes;		/* to attributes, so far */
+	struct trouble trouble;
+	struct struck struck;
+	int owner;			/* the process of the test: what hangs ends with it */
+	int busy;			/* a lock: one write after the other */
+	unsigned haste;			/* so many times as fast as ours does preclaim's time pass; 0: as fast */
 	char log[MODEL_LOG];		/* /dev/kmsg */
 	char status[MODEL_LOG];		/* /run/preclaim/status */
 };
 
-/* The one machine of a test, empty after every call. */
+/* The one machine of a process, empty after every call. */
 struct model *model_new(void);
+
+/* Give this process the machine of its parent as it is, as one of its own. */
+struct model *model_own(void);
+
+/* A machine from a manifest (see tests/mktree), whose drivers are those that hold its devices there. */
+struct model *model_load(const char *file);
 
 /* Register a driver, which then binds what is free and its own, as a module does when it is loaded. */
 void model_register(const char *driver);
+
+/* Load the drivers that the host has for the devices, as udev does. */
+void model_register_hosts(void);
+
+/* Number of the device at an address, -1 where none ever is. */
+int model_find(const char *addr);
+
+/* "write" and so on */
+extern const char *const verb_name[VERBS];
+
+/* Microseconds of our time. */
+uint64_t model_clock_us(void);
+
+/* fork(2) that never fails for the sake of a test. */
+int model_fork(void);
 
 #endif

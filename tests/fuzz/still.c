@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * In the place of src/sysfs.c and src/module.c: the machine of tree.c, on
+ * which nothing can be written and no module be loaded.
+ */
+#include <errno.h>
+
+#include "../../src/module.h"
+#include "../../src/sysfs.h"
+#include "tree.h"
+
+int sysfs_open(struct root *root, const char *path)
+{
+	*root = (struct root){ .fd = -1, .path = path };
+	return 0;
+}
+
+int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
+{
+	(void)root;
+	return tree_list(dir, each, ctx);
+}
+
+int sysfs_read(const struct root *root, const char *path, char *buf, size_t size)
+{
+	(void)root;
+	return tree_read(path, buf, size);
+}
+
+int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len)
+{
+	(void)root;
+	return tree_read_all(path, data, len);
+}
+
+int sysfs_link_whole(const struct root *root, const char *path, char *buf, size_t size)
+{
+	(void)root;
+	return tree_link_whole(path, buf, size);
+}
+
+int sysfs_link(const struct root *root, const char *path, char *buf, size_t size)
+{
+	(void)root;
+	return tree_link(path, buf, size);
+}
+
+bool sysfs_exists(const struct root *root, const char *path)
+{
+	(void)root;
+	return tree_exists(path);
+}
+
+int sysfs_may_write(const struct root *root, const char *path)
+{
+	return sysfs_exists(root, path) ? -EROFS : -ENOENT;
+}
+
+bool sysfs_is_busy(const struct root *root, const char *path)
+{
+	(void)root;
+	(void)path;
+	return false;
+}
+
+int sysfs_write(const struct root *root, const char *path, const char *value)
+{
+	(void)value;
+	return sysfs_may_write(root, path);
+}
+
+int sysfs_append(const struct root *root, const char *path, const char *record, size_t len)
+{
+	(void)record;
+	(void)len;
+	return sysfs_may_write(root, path);
+}
+
+int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len)
+{
+	(void)root;
+	(void)dir;
+	(void)name;
+	(void)data;
+	(void)len;
+	return -EROFS;
+}
+
+int sysfs_lock(const struct root *root, const char *dir, const char *name)
+{
+	(void)root;
+	(void)dir;
+	(void)name;
+	return -EROFS;
+}
+
+void sysfs_unlock(int lock)
+{
+	(void)lock;
+}
+
+int module_start(struct modprobe *out, const struct root *root, const char *name)
+{
+	(void)out;
+	(void)root;
+	(void)name;
+	return -ENOENT;
+}
+
+int module_wait(struct modprobe *modprobe, unsigned timeout_ms)
+{
+	(void)modprobe;
+	(void)timeout_ms;
+	return -ECHILD;
+}
+
+void module_end(struct modprobe *modprobe)
+{
+	(void)modprobe;
+}

@@ -1,0 +1,152 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# world.t: the shipped binary where the world is not as it should be. /sys is a machine's
+# tree mounted in the place of the real one, in a mount namespace of its own: read-only as
+# in a container, without /proc, with a full /run, with a /dev/kmsg that refuses; runs side
+# by side, and runs that are killed at any moment. Behind the tree is no kernel: a modprobe
+# that binds what waits for it is played by a script.
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+preclaim=$top/build/preclaim
+if [ -z "${PRECLAIM_WORLD:-}" ]; then
+	PRECLAIM_WORLD=1 exec unshare -rm "$0" "$@" || exit
+fi
+
+scratch=$(mktemp -d) || exit
+trap 'cd / && umount -R "$scratch"; rmdir "$scratch"' EXIT
+mount -t tmpfs world "$scratch" || exit
+cd "$scratch" || exit
+n=0
+gpu=0000:01:00.0
+
+# ok SENTENCE: by the status of the command before it
+ok() {
+	status=$?
+	n=$((n + 1))
+	if [ "$status" = 0 ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		sed 's/^/# err: /' err
+		[ ! -s root/dev/kmsg ] || sed 's/^/# kmsg: /' root/dev/kmsg
+	fi
+}
+
+# A fresh initramfs in root/, with vfio-pci as a module; its rules are the argument.
+image() {
+	umount root/run root/sys root/dev/kmsg 2>/dev/null
+	rm -rf root
+	mkdir root || exit
+	"$top/tests/mktree" "$top/tests/machines/desktop-one-gpu.manifest" root || exit
+	mkdir -p root/etc root/run root/dev root/proc/sys/kernel root/sbin
+	printf '%s\n' "$1" >root/etc/preclaim.conf
+	: >root/proc/cmdline
+	printf '7\t4\t1\t7\n' >root/proc/sys/kernel/printk
+	touch root/init root/dev/kmsg
+	: >err
+	cat >root/sbin/modprobe <<-'END'
+		#!/bin/sh
+		cd "${0%/sbin/modprobe}" || exit
+		[ "$2" = vfio-pci ] || exit 0
+		for d in sys/bus/pci/devices/*; do
+			case $(cat "$d/driver_override") in
+			vfio-pci) ln -s ../../../../bus/pci/drivers/vfio-pci "$d/driver" 2>/dev/null ;;
+			esac
+		done
+		# last: a driver that is there is not waited for
+		mkdir -p sys/bus/pci/drivers/vfio-pci
+		exit 0
+	END
+	chmod 755 root/sbin/modprobe
+}
+
+# apply STATUS [ARGUMENT...]: run it, expecting that exit status
+apply() {
+	want=$1
+	shift
+	timeout 30 "$preclaim" apply --root root "$@" >out 2>err
+	got=$?
+	[ "$got" = "$want" ] || { echo "exit status $got, not $want" >>err; false; }
+}
+
+override() { cat "root/sys/bus/pci/devices/$1/driver_override"; }
+has_claimed() {
+	for f in 0 1 2 3; do
+		[ "$(override 0000:01:00.$f)" = vfio-pci ] && [ -e "root/sys/bus/pci/devices/0000:01:00.$f/driver" ] || return
+	done
+}
+
+image 'claim 01:00'
+mount --bind root/sys root/sys && mount -o remount,bind,ro root/sys
+apply 4 && grep -q '^<3>preclaim: /sys: cannot write to it: Read-only file system (30)' root/dev/kmsg &&
+	grep -q 'preclaim: done: 0 claimed' root/dev/kmsg && [ "$(override $gpu)" = '(null)' ]
+ok 'with a read-only /sys nothing is tried, and the error says so'
+
+image 'claim 01:00'
+rm -r root/proc
+apply 0 && has_claimed && [ "$(grep -c 'claimed by vfio-pci' root/dev/kmsg)" = 4 ]
+ok 'without /proc devices are claimed'
+
+image 'claim 01:00'
+mount -t tmpfs -o size=4k,nr_inodes=2 full root/run && mkdir root/run/preclaim 2>err
+apply 0 && has_claimed && grep -q '<4>preclaim: /run/preclaim/status: cannot write it: No space left on device (28)' root/dev/kmsg
+ok 'with a full /run devices are claimed, and the warning says what could not be kept'
+[ "$(ls -A root/run/preclaim)" = '' ]
+ok 'and no half-written file is left in it'
+umount root/run
+apply 0 && [ "$(wc -l <root/run/preclaim/status)" = 4 ]
+ok 'the next run, with room, keeps it'
+
+image 'claim 01:00'
+mount --bind /dev/full root/dev/kmsg
+apply 0 && has_claimed && [ "$(grep -c '^preclaim: 0000:01:00.*claimed by vfio-pci' err)" = 4 ] && grep -q '^preclaim: done: 4 claimed' err
+ok 'what /dev/kmsg refuses goes to standard error'
+
+image 'claim 01:00'
+chmod 000 root/etc/preclaim.conf
+rm root/etc/preclaim.conf && mkdir root/etc/preclaim.conf
+apply 4 && grep -q '<3>preclaim: /etc/preclaim.conf: cannot read it: Is a directory (21)' root/dev/kmsg
+ok 'rules that cannot be read are an error, also from the system'
+
+# side_by_side N: so many runs at once; their number that ended with 0
+side_by_side() {
+	: >ended
+	for _ in $(seq "$1"); do
+		{
+			timeout 60 "$preclaim" apply --root root 2>>err
+			echo $? >>ended
+		} &
+	done
+	wait
+	grep -cx 0 ended
+}
+image 'claim 01:00'
+[ "$(side_by_side 8)" = 8 ] && has_claimed
+ok 'of eight runs side by side all end well'
+[ "$(grep -c 'claimed by vfio-pci' root/dev/kmsg)" = 4 ] && [ "$(sort root/run/preclaim/status | cut -d ' ' -f 1 | uniq -c | grep -c '^ *1 ')" = 4 ]
+ok 'one of them claims, and tells it; the others find it done'
+
+image 'claim 01:00'
+rmdir root/run && : >root/run
+[ "$(side_by_side 8)" = 8 ] && has_claimed && ! grep -q 'not claimed' root/dev/kmsg
+ok 'where nothing can be locked, runs side by side do no harm to each other'
+
+seed=${PRECLAIM_SEED:-$(date +%s)}
+echo "# seed $seed (PRECLAIM_SEED)"
+kills=0
+broken=0
+delays=$(awk -v seed="$seed" 'BEGIN { srand(seed); for (i = 0; i < 30; i++) printf "%.4f ", rand() * 0.04 }')
+for delay in $delays; do
+	image 'claim 01:00'
+	setsid "$preclaim" apply --root root 2>err &
+	pid=$!
+	sleep "$delay"
+	kill -KILL "-$pid" 2>/dev/null && kills=$((kills + 1))
+	wait "$pid" 2>/dev/null
+	apply 0 && has_claimed && [ "$(wc -l <root/run/preclaim/status)" = 4 ] || broken=$((broken + 1))
+done
+[ "$broken" = 0 ] && [ "$kills" -ge 5 ]
+ok "whenever a run is killed, the next one does what is left ($kills of 30 were killed, $broken left broken)"
+
+echo "1..$n"
