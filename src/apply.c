@@ -750,7 +750,8 @@ static void conclude_fence(struct apply *a, int32_t dev, struct tally *tally)
 		a->outcome[dev].result = in_use ? RESULT_FAILED : RESULT_UNFINISHED;
 		tally->failed += in_use;
 	}
-	if (v->fence && a->state[dev].busy && a->state[dev].operation == STEP_FENCE) {
+	/* of a PF that is claimed itself conclude() says so */
+	if (v->fence && v->action != ACTION_CLAIM && a->state[dev].busy && a->state[dev].operation == STEP_FENCE) {
 		say_unfinished(a, dev);
 		tally->failed++;
 	}
