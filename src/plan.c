@@ -400,14 +400,24 @@ static bool claims(const struct plan *plan, size_t i)
 	return plan_wants(plan, i) && plan->verdict[i].action == ACTION_CLAIM;
 }
 
-/* VFIO needs a group: a machine that has none is told once, else each device without one. */
+/*
+ * VFIO needs a group: a machine that has none is told once, else each device
+ * without one. Where groups come with drivers, as kernels before 6.15 have it
+ * for a device tree and for ACPI's IORT (of_dma_configure() and
+ * acpi_dma_configure(), called by really_probe()), nothing can be told of a
+ * device without a driver.
+ */
 static void judge_iommu(struct builder *b)
 {
 	const struct plan *plan = &b->plan;
-	bool has_iommu = false;
+	bool has_iommu = false, come_with_drivers = true;
 
-	for (size_t i = 0; i < plan->devices->n; i++)
-		has_iommu |= plan->devices->dev[i].group >= 0;
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		const struct device *d = &plan->devices->dev[i];
+
+		has_iommu |= d->group >= 0;
+		come_with_drivers &= d->group < 0 || d->driver[0];
+	}
 	for (size_t i = 0; i < plan->devices->n; i++) {
 		const struct verdict *v = &plan->verdict[i];
 
@@ -417,6 +427,8 @@ static void judge_iommu(struct builder *b)
 			add_note(b, NOTE_NO_IOMMU, LEVEL_ERR, -1, -1, -1);
 			return;
 		}
+		if (come_with_drivers && !plan->devices->dev[i].driver[0])
+			continue;
 		add_note(b, NOTE_NO_GROUP, LEVEL_ERR, (int32_t)i, v->rule, v->selector);
 	}
 }

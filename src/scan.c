@@ -151,6 +151,18 @@ void scan_driver(const struct root *root, struct device *d)
 		memcpy(d->driver, name, sizeof(name));
 }
 
+int scan_group(const struct root *root, struct device *d)
+{
+	char path[PATH_SIZE], group[32] = "";
+	int r = sysfs_link(root, device_path(path, d->addr, "iommu_group"), group, sizeof(group));
+	struct str number = str_of(group);
+	uint32_t value;
+
+	if (r == 0 && scan_decimal(&number, &value) > 0 && number.len == 0 && value <= INT32_MAX)
+		d->group = (int32_t)value;
+	return r;
+}
+
 void scan_num_vfs(const struct root *root, struct device *d)
 {
 	int32_t num = read_number(root, d, "sriov_numvfs", scan_decimal);
@@ -206,7 +218,7 @@ static int scan_device(void *ctx, const char *name)
 {
 	struct scan *s = ctx;
 	struct device d = { .parent = -1, .pf = -1, .vf_index = -1, .group = -1 };
-	char path[PATH_SIZE], modalias[128], group[32];
+	char path[PATH_SIZE], modalias[128];
 	int n;
 
 	if (!parse_addr(str_of(name), &d.addr)) {
@@ -226,15 +238,7 @@ static int scan_device(void *ctx, const char *name)
 		return 0;
 	}
 	scan_driver(s->root, &d);
-	n = sysfs_link(s->root, device_path(path, d.addr, "iommu_group"), group, sizeof(group));
-	note_error(&d, "iommu_group", n);
-	if (n == 0) {
-		struct str number = str_of(group);
-		uint32_t value;
-
-		if (scan_decimal(&number, &value) > 0 && number.len == 0 && value <= INT32_MAX)
-			d.group = (int32_t)value;
-	}
+	note_error(&d, "iommu_group", scan_group(s->root, &d));
 	scan_sriov(s->root, &d);
 	if (s->devices.n == s->room) {
 		size_t room = s->room ? 2 * s->room : 64;

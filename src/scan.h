@@ -28,6 +28,9 @@ bool scan_module_driver(const struct root *root, const char *module, char out[DR
 void scan_override(const struct root *root, struct device *d);
 void scan_driver(const struct root *root, struct device *d);
 
+/* Read a device's IOMMU group, and leave what is known where it has none. 0 or -errno. */
+int scan_group(const struct root *root, struct device *d);
+
 /*
  * Read how many VFs a PF has. This waits for a write to sriov_numvfs that is
  * under way, and hangs if that does (sriov_numvfs_show() in the kernel's
