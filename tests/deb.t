@@ -52,11 +52,12 @@ has_all() {
 	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" install DESTDIR="$scratch/$1/installed" &&
 		{
 			find "$scratch/$1/installed" ! -name '*.wants' ! -path '*.wants/*' -printf '%P %m\n'
-			printf '%s\n' 'usr/share/doc 755' 'usr/share/doc/preclaim 755' \
-				'usr/share/doc/preclaim/changelog 644' \
-				'usr/share/doc/preclaim/copyright 644' 'usr/share/lintian 755' \
-				'usr/share/lintian/overrides 755' \
-				'usr/share/lintian/overrides/preclaim 644'
+			for file in NEWS changelog copyright; do
+				echo "usr/share/doc/preclaim/$file 644"
+			done
+			printf '%s 755\n' usr/share/doc usr/share/doc/preclaim usr/share/lintian usr/share/lintian/overrides
+			echo 'usr/share/lintian/overrides/preclaim 644'
+			echo 'usr/share/man/man8/preclaim-import.8 777'
 		} | sort -u >"$scratch/want"
 	find "$scratch/$1/tree" -printf '%P %m\n' | sed 's/\.gz / /' | sort >"$scratch/have"
 	diff "$scratch/want" "$scratch/have" >"$log"

@@ -22,7 +22,7 @@ ok() {
 }
 
 # Texts, recorded machines, expectations and fuzzed inputs are no sources.
-tests/files | grep -vE '^(COPYING|NEWS|VERSION|.*\.md|\.gitignore|debian/(changelog|control|copyright|source/.*|tests/control|.*\.lintian-overrides)|tests/(golden|machines|protect|fuzz/corpus)/.*|tests/fuzz/(dictionary|machine\.manifest))$' \
+tests/files | grep -vE '^(COPYING|NEWS|VERSION|.*\.md|\.gitignore|debian/(changelog|copyright|source/.*)|tests/(golden|machines|protect|fuzz/corpus)/.*|tests/fuzz/(dictionary|machine\.manifest))$' \
 	>"$scratch/sources"
 while read -r file; do
 	head -n 5 "$file" | grep -q 'SPDX-License-Identifier: GPL-2\.0-or-later' || echo "$file"
