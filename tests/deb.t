@@ -113,6 +113,20 @@ for package in bookworm-amd64 trixie-amd64 sid-amd64 trixie-arm64; do
 done
 as_root rm -rf "$roots/lint/packages"
 
+# --- its own tests -----------------------------------------------------------
+root autopkgtest autopkgtest,linux-image-amd64,initramfs-tools,qemu-system-x86,cpio,zstd trixie
+as_root rm -rf "$roots/autopkgtest/preclaim"
+as_root mkdir "$roots/autopkgtest/preclaim"
+(cd "$top" && tests/files | tar -c -T -) | as_root tar -C "$roots/autopkgtest/preclaim" -x --no-same-owner
+as_root cp "$(deb trixie-amd64)" "$roots/autopkgtest/preclaim.deb"
+in_root autopkgtest autopkgtest --no-built-binaries /preclaim.deb /preclaim -- null >"$log" 2>&1
+cp "$log" "$build/autopkgtest.log"
+for name in program boot; do
+	grep -Eqx "$name +PASS" "$log"
+	ok "trixie-amd64: autopkgtest, $name: passes"
+	cp "$build/autopkgtest.log" "$log"
+done
+
 # --- the package's life ------------------------------------------------------
 # on_disk IMAGE PATH: that file in the system of a state
 on_disk() { debugfs -R "cat $2" "$images/$1.ext4" 2>"$log"; }
