@@ -189,17 +189,21 @@ static int run_main(int argc, char **argv)
 	return r;
 }
 
-/* A script beside the program, since no image needs it. */
-static int run_import(char **argv)
+/*
+ * A script beside the program, since no image needs it. Without /proc, by the name that we
+ * were called by: a bare one is in PATH, as ours was.
+ */
+static int run_import(const char *called, char **argv)
 {
 	static const char suffix[] = "-import";
 	char path[PATH_SIZE];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(suffix));
 
-	if (n > 0) {
+	if (n > 0)
 		strcpy(path + n, suffix);
-		execv(path, argv);
-	}
+	else if ((size_t)snprintf(path, sizeof(path), "%s%s", called, suffix) >= sizeof(path))
+		path[0] = '\0';
+	execvp(path, argv);
 	fputs("preclaim: import: cannot run preclaim-import, which is a script beside preclaim\n", stderr);
 	return EXIT_SYSTEM;
 }
@@ -208,6 +212,6 @@ int main(int argc, char **argv)
 {
 	guard_init();
 	if (argc > 1 && strcmp(argv[1], "import") == 0)
-		exit(run_import(argv + 1));
+		exit(run_import(argv[0], argv + 1));
 	exit(run_main(argc, argv));
 }
