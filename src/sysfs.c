@@ -66,15 +66,20 @@ static ssize_t read_up_to(int fd, char *buf, size_t size)
 
 int sysfs_read(const struct root *root, const char *path, char *buf, size_t size)
 {
-	int fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC);
+	int fd = openat(root->fd, path, O_RDONLY | O_CLOEXEC), r = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	n = read_up_to(fd, buf, size);
-	close(fd);
+	/* an attribute comes whole with the first read (Documentation/filesystems/sysfs.rst), which makes looking for its end idle */
+	do
+		n = read(fd, buf, size);
+	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return (int)n;
+		r = -errno;
+	close(fd);
+	if (r < 0)
+		return r;
 	if ((size_t)n == size)
 		return -EFBIG;
 	buf[n] = '\0';
