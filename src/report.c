@@ -100,16 +100,17 @@ static void status_line(const struct plan *plan, int32_t i, const struct outcome
 	text_add(t, " %llu\n", (unsigned long long)outcome->us);
 }
 
-/* Whether the device of an earlier status line has a new one. */
-static bool has_new_line(struct str line, const struct plan *plan, const struct outcome *outcome)
+/* Whether an earlier status line is out of date: its device has a new one, or is gone. */
+static bool is_old_line(const struct root *root, struct str line, const struct plan *plan, const struct outcome *outcome)
 {
+	char path[PATH_SIZE];
 	struct addr a;
 	int32_t i;
 
 	if (!scan_addr(&line, &a))
 		return true;
 	i = device_find(plan->devices, a);
-	return i < 0 || outcome[i].result != RESULT_NONE;
+	return i < 0 ? !sysfs_exists(root, device_path(path, a, "modalias")) : outcome[i].result != RESULT_NONE;
 }
 
 enum told report_told(const struct root *root, const struct device *d)
@@ -163,12 +164,12 @@ int report_status(const struct root *root, const struct plan *plan, const struct
 	}
 	t = text_in(all, size);
 	for (struct str line, rest = { .p = old, .len = old_len }; token_line(&rest, &line);)
-		if (!has_new_line(line, plan, outcome))
+		if (!is_old_line(root, line, plan, outcome))
 			text_add(&t, "%.*s\n", (int)line.len, line.p);
 	for (size_t i = 0; i < plan->devices->n; i++)
 		if (outcome[i].result != RESULT_NONE)
 			status_line(plan, (int32_t)i, &outcome[i], &t);
-	r = sysfs_replace(root, run_dir, status_name, all, t.len);
+	r = old && t.len == old_len && memcmp(all, old, old_len) == 0 ? 0 : sysfs_replace(root, run_dir, status_name, all, t.len);
 	free(all);
 	free(old);
 	return r;

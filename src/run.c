@@ -334,21 +334,81 @@ static bool is_outdated(const struct run *run)
 	return false;
 }
 
+/*
+ * The addresses at which something decides on devices elsewhere: a keep also
+ * keeps what has the ids that are pinned for it, and a device that the machine
+ * needs, but has moved, is known by its ids. False where a rule needs to see
+ * all devices.
+ */
+static bool find_far_places(const struct rules *rules, struct addr *out, size_t *n)
+{
+	for (size_t r = 0; r < rules->n; r++) {
+		for (size_t i = rules->rule[r].first; i < rules->rule[r].first + rules->rule[r].n; i++) {
+			const struct selector *s = &rules->selector[i];
+
+			if (s->kind == SELECT_GROUP)
+				return false;
+			if (rules->rule[r].keyword != KEYWORD_KEEP || (s->kind == SELECT_IDS && !s->has_place))
+				continue;
+			if (s->place.hops > 1)
+				return false;
+			out[(*n)++] = (struct addr){ .domain = s->place.domain, .bus = s->place.bus, .devfn = s->place.devfn[0] };
+		}
+	}
+	for (size_t i = 0; i < rules->facts; i++) {
+		const struct place *place = &rules->fact[i].place;
+
+		if (rules->fact[i].protects)
+			out[(*n)++] = (struct addr){ .domain = place->domain, .bus = place->bus, .devfn = place->devfn[0] };
+	}
+	return true;
+}
+
+/* The devices: all, or where a few are asked for and the rules allow it only what matters to those. */
+static int scan(struct run *run)
+{
+	const struct rules *rules = &run->config.rules;
+	struct addr *addr = run->n_asked > 0 ? calloc(run->n_asked + rules->selectors + rules->facts, sizeof(*addr)) : NULL;
+	size_t n = run->n_asked;
+	int r = 1;
+
+	if (addr) {
+		memcpy(addr, run->asked, n * sizeof(*addr));
+		if (find_far_places(rules, addr, &n))
+			r = scan_around(&run->root, &run->report, addr, n, &run->devices);
+		free(addr);
+	}
+	return r > 0 ? scan_devices(&run->root, &run->report, &run->devices) : r;
+}
+
+/* Whether a rule asks for any of the devices, so that it matters what the machine needs of them. */
+static bool takes_any(const struct run *run)
+{
+	for (size_t i = 0; i < run->devices.n; i++) {
+		int32_t rule = run->match.choice[i].rule;
+
+		if (rule >= 0 && run->config.rules.rule[rule].keyword != KEYWORD_KEEP)
+			return true;
+	}
+	return false;
+}
+
 /* From the machine as it is now to the plan. 0, or an exit status after telling why not. */
 static int make_plan_once(struct run *run)
 {
-	int r = scan_devices(&run->root, &run->report, &run->devices);
+	int r = scan(run);
 
 	if (r < 0)
 		return system_error(run, "/sys/bus/pci/devices: cannot read it", r);
 	r = scan_drivers(&run->root, &run->drivers);
 	if (r < 0)
 		return system_error(run, "/sys/bus/pci/drivers: cannot read it", r);
-	r = find_protected(run);
+	r = match_build(&run->match, &run->config.rules, &run->devices);
+	/* a run of udev's for a device that no rule asks for is to be short */
+	if (r == 0 && (run->n_asked == 0 || takes_any(run)))
+		r = find_protected(run);
 	if (r == 0 && run->n_asked > 0)
 		r = choose_devices(run);
-	if (r == 0)
-		r = match_build(&run->match, &run->config.rules, &run->devices);
 	if (r == 0) {
 		read_details(run);
 		r = plan_build(&run->plan, &run->config.rules, &run->devices, &run->match, &run->drivers, run->only);

@@ -17,7 +17,10 @@
 static const char devices_dir[] = "sys/bus/pci/devices";
 static const char drivers_dir[] = "sys/bus/pci/drivers";
 
-enum { LINK_MAX = 1024 };
+enum {
+	LINK_MAX = 1024,
+	AROUND_MAX = 512,	/* with more than these to read for a few, all can be read */
+};
 
 /* A scan under way. */
 struct scan {
@@ -308,6 +311,16 @@ static void scan_relations(const struct root *root, struct devices *devices)
 	}
 }
 
+static bool is_display(const struct device *d)
+{
+	return d->ids.class >> 16 == 0x03;
+}
+
+static bool is_boot_vga(const struct root *root, struct device *d)
+{
+	return read_number(root, d, "boot_vga", scan_decimal) == 1;
+}
+
 /* The display that the firmware used (boot_vga in the kernel's drivers/pci/pci-sysfs.c), or the only one. */
 static void scan_display(const struct root *root, struct devices *devices)
 {
@@ -317,9 +330,9 @@ static void scan_display(const struct root *root, struct devices *devices)
 	for (size_t i = 0; i < devices->n; i++) {
 		struct device *d = &devices->dev[i];
 
-		if (d->ids.class >> 16 != 0x03)
+		if (!is_display(d))
 			continue;
-		d->boot_display = read_number(root, d, "boot_vga", scan_decimal) == 1;
+		d->boot_display = is_boot_vga(root, d);
 		only = d;
 		displays++;
 	}
@@ -327,21 +340,129 @@ static void scan_display(const struct root *root, struct devices *devices)
 		only->boot_display = true;
 }
 
+/* What the scan has found, in order and with what the devices are to each other; r: what the reading came to. */
+static int end_scan(struct scan *s, int r, struct devices *out)
+{
+	if (r != 0) {
+		devices_free(&s->devices);
+		return r;
+	}
+	if (s->devices.n > 0)
+		qsort(s->devices.dev, s->devices.n, sizeof(*s->devices.dev), compare_devices);
+	scan_relations(s->root, &s->devices);
+	scan_display(s->root, &s->devices);
+	*out = s->devices;
+	return 0;
+}
+
 int scan_devices(const struct root *root, const struct report *report, struct devices *out)
 {
 	struct scan s = { .root = root, .report = report };
-	int r = sysfs_list(root, devices_dir, scan_device, &s);
 
-	if (r < 0) {
-		devices_free(&s.devices);
-		return r;
+	return end_scan(&s, sysfs_list(root, devices_dir, scan_device, &s), out);
+}
+
+/* Read a device, if it is there and has not been read yet. 0 or -errno. */
+static int add_device(struct scan *s, struct addr a)
+{
+	char name[ADDR_MAX];
+
+	for (size_t i = 0; i < s->devices.n; i++)
+		if (addr_compare(s->devices.dev[i].addr, a) == 0)
+			return 0;
+	return scan_device(s, text_addr(name, a));
+}
+
+static int add_name(void *ctx, const char *name)
+{
+	struct addr a;
+
+	return parse_addr(str_of(name), &a) ? add_device(ctx, a) : 0;
+}
+
+/* The device that a link of another names. */
+static int add_link(struct scan *s, struct addr a, const char *name)
+{
+	char path[PATH_SIZE], target[ADDR_MAX];
+
+	return sysfs_link(s->root, device_path(path, a, name), target, sizeof(target)) < 0 ? -ENOENT : add_name(s, target);
+}
+
+static int stop(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return 1;
+}
+
+/* The IOMMU group of a device; without one it is to be known whether others have. 1 where that takes all devices. */
+static int add_group(struct scan *s, const struct device *d)
+{
+	char path[PATH_SIZE];
+
+	if (d->group < 0)
+		return sysfs_list(s->root, "sys/kernel/iommu_groups", stop, NULL) == 1;
+	return sysfs_list(s->root, device_path(path, d->addr, "iommu_group/devices"), add_name, s) == 0 ? 0 : 1;
+}
+
+/* Read what belongs to the i-th device: the bridge above, its slot, its group, and PF or VFs. 0, 1 as above, or -errno. */
+static int add_related(struct scan *s, size_t i)
+{
+	const struct device d = s->devices.dev[i];
+	struct addr a = d.addr;
+	char path[PATH_SIZE], link[LINK_MAX], attribute[24];
+	bool slot_is_read = false;
+	int r = 0;
+
+	device_path(path, d.addr, "");
+	path[strlen(path) - 1] = '\0';
+	if (sysfs_link_whole(s->root, path, link, sizeof(link)) < 0)
+		return 1;
+	parse_above(str_of(link), d.addr, &a);
+	if (addr_compare(a, d.addr) != 0)
+		r = add_device(s, a);
+
+	for (size_t k = 0; k < i; k++) {
+		const struct addr *other = &s->devices.dev[k].addr;
+
+		slot_is_read |= other->domain == d.addr.domain && other->bus == d.addr.bus && other->devfn >> 3 == d.addr.devfn >> 3;
 	}
-	if (s.devices.n > 0)
-		qsort(s.devices.dev, s.devices.n, sizeof(*s.devices.dev), compare_devices);
-	scan_relations(root, &s.devices);
-	scan_display(root, &s.devices);
-	*out = s.devices;
-	return 0;
+	a = d.addr;
+	for (uint8_t fn = 0; fn < 8 && r == 0 && !slot_is_read; fn++) {
+		a.devfn = (uint8_t)((d.addr.devfn & ~7) | fn);
+		r = add_device(s, a);
+	}
+	if (r == 0 && d.total_vfs == 0 && add_link(s, d.addr, "physfn") == -ENOMEM)
+		r = -ENOMEM;
+	for (int32_t n = 0; n < d.total_vfs && r == 0; n++) {
+		struct text t = text_in(attribute, sizeof(attribute));
+
+		text_add(&t, "virtfn%d", n);
+		r = add_link(s, d.addr, attribute);
+		if (r == -ENOENT) {
+			r = 0;
+			break;
+		}
+	}
+	return r == 0 ? add_group(s, &d) : r;
+}
+
+int scan_around(const struct root *root, const struct report *report, const struct addr *addr, size_t n, struct devices *out)
+{
+	struct scan s = { .root = root, .report = report };
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_device(&s, addr[i]);
+	/* that there is none is told with what is known of the machine */
+	if (s.devices.n == 0 && r == 0)
+		r = 1;
+	for (size_t i = 0; i < s.devices.n && r == 0; i++)
+		r = s.devices.n > AROUND_MAX ? 1 : add_related(&s, i);
+	/* a display that the firmware did not use may be the only one */
+	for (size_t i = 0; i < s.devices.n && r == 0; i++)
+		r = is_display(&s.devices.dev[i]) && !is_boot_vga(root, &s.devices.dev[i]);
+	return end_scan(&s, r, out);
 }
 
 void devices_free(struct devices *devices)

@@ -12,6 +12,14 @@
  * give the devices to devices_free().
  */
 int scan_devices(const struct root *root, const struct report *report, struct devices *out);
+
+/*
+ * Read the PCI functions at some addresses, as far as they are there, and with
+ * them all that a verdict on one of them depends on: the bridges above, the
+ * other functions of a slot, IOMMU groups, PFs and VFs. As scan_devices(); 1
+ * where only that can tell.
+ */
+int scan_around(const struct root *root, const struct report *report, const struct addr *addr, size_t n, struct devices *out);
 void devices_free(struct devices *devices);
 
 /* The names of the drivers registered on the PCI bus. 0 or -errno; give them to drivers_free(). */
