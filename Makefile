@@ -61,7 +61,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test soak lint cover fuzz demo install dist deb uninstall clean
+.PHONY: all help check test soak lint cover fuzz demo bench install dist deb uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
@@ -148,6 +148,12 @@ cover: ## how much of src/ the tests reach that need no boot; fails below 90 % o
 T ?= 60
 fuzz: build/fuzz/fuzz ## fuzz each kind of input for T seconds (60); needs clang and its libclang-rt-dev
 	$(Q)tests/fuzz/run $(T) $(FUZZ_TARGETS)
+
+bench: ## measure speed and size beside what others need, and print the table; installs what it needs
+	$(Q)tests/packages $(TEST_PACKAGES) strace binutils
+	$(Q)$(MAKE) --no-print-directory build/preclaim
+	$(Q)test-qemu/setup
+	$(Q)bench/run
 
 demo: ## boot a machine without and with preclaim, and show what became of its devices
 	$(Q)tests/packages $(BUILD_PACKAGES)
