@@ -74,7 +74,7 @@ $(PROGRAM): $(SOURCES:src/%.c=$(OUT)/%.o)
 	$(call say,LINK $@)$(TARGETCC) $(SMALL_LDFLAGS) -o $@ $^
 
 # What "preclaim import" runs is looked for beside the program.
-$(IMPORT): import/preclaim-import
+$(IMPORT): src/preclaim-import
 	$(Q)install -D -m 755 $< $@
 
 build/san-gcc/%.o: src/%.c VERSION
@@ -153,7 +153,7 @@ bench: ## measure speed and size beside what others need, and print the table; i
 	$(Q)tests/packages $(TEST_PACKAGES) strace binutils
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)test-qemu/setup
-	$(Q)bench/run
+	$(Q)tests/run-bench
 
 demo: ## boot a machine without and with preclaim, and show what became of its devices
 	$(Q)tests/packages $(BUILD_PACKAGES)
@@ -174,7 +174,7 @@ RENEW = if command -v update-initramfs >/dev/null; then update-initramfs -u; \
 
 install: all ## install below DESTDIR, or here, and then renew the initramfs
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/preclaim
-	install -m 755 import/preclaim-import $(DESTDIR)$(SBINDIR)/preclaim-import
+	install -m 755 src/preclaim-import $(DESTDIR)$(SBINDIR)/preclaim-import
 	install -D -m 755 hook/image $(DESTDIR)$(LIBDIR)/image
 	sed -i 's|^program=.*|program=$(SBINDIR)/preclaim|' $(DESTDIR)$(LIBDIR)/image
 	install -D -m 755 hook/preclaim $(DESTDIR)$(INITRAMFSDIR)/hooks/preclaim
@@ -188,9 +188,9 @@ install: all ## install below DESTDIR, or here, and then renew the initramfs
 	sed -i 's|/usr/sbin/preclaim|$(SBINDIR)/preclaim|' $(DESTDIR)$(UDEVDIR)/65-preclaim.rules $(DESTDIR)$(SYSTEMDDIR)/preclaim.service
 	install -D -m 644 man/preclaim.8 $(DESTDIR)$(MANDIR)/man8/preclaim.8
 	install -D -m 644 man/preclaim.conf.5 $(DESTDIR)$(MANDIR)/man5/preclaim.conf.5
-	install -D -m 644 completion/preclaim $(DESTDIR)$(BASHDIR)/preclaim
-	install -D -m 644 completion/_preclaim $(DESTDIR)$(ZSHDIR)/_preclaim
-	install -D -m 644 completion/preclaim.fish $(DESTDIR)$(FISHDIR)/preclaim.fish
+	install -D -m 644 conf/completion/preclaim $(DESTDIR)$(BASHDIR)/preclaim
+	install -D -m 644 conf/completion/_preclaim $(DESTDIR)$(ZSHDIR)/_preclaim
+	install -D -m 644 conf/completion/preclaim.fish $(DESTDIR)$(FISHDIR)/preclaim.fish
 	install -d $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants
 	ln -sf ../preclaim.service $(DESTDIR)$(SYSTEMDDIR)/multi-user.target.wants/preclaim.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/preclaim.d

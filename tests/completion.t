@@ -29,10 +29,10 @@ in_bash() {
 		COMP_LINE=$LINE COMP_POINT=${#LINE} COMP_TYPE=${TYPE:-63}
 		read -ra COMP_WORDS <<<"$LINE"
 		_preclaim
-		printf "%s\n" "${COMPREPLY[@]}"' "$top/completion/preclaim"
+		printf "%s\n" "${COMPREPLY[@]}"' "$top/conf/completion/preclaim"
 }
 in_fish() {
-	fish --no-config -c "source '$top/completion/preclaim.fish'; complete -C '$1'"
+	fish --no-config -c "source '$top/conf/completion/preclaim.fish'; complete -C '$1'"
 }
 # A zsh on a terminal of its own is asked for its list, until that has been there for a while.
 in_zsh() {
@@ -103,10 +103,10 @@ for shell in bash zsh fish; do
 	esac
 	missing=
 	for option in $(preclaim --help | grep -oE '^  .{0,6}--[a-z-]+|import --[a-z-]+|apply --[a-z-]+|\[--[a-z]+' | grep -oE '[a-z][a-z-]+$'); do
-		grep -qE -- "(--|-l )$option\b" "$top/completion/$file" || missing="$missing $option"
+		grep -qE -- "(--|-l )$option\b" "$top/conf/completion/$file" || missing="$missing $option"
 	done
 	for command in $(preclaim --help | sed -n 's/^  \([a-z][a-z]*\)\b.*/\1/p'); do
-		grep -qw "$command" "$top/completion/$file" || missing="$missing $command"
+		grep -qw "$command" "$top/conf/completion/$file" || missing="$missing $command"
 	done
 	n=$((n + 1))
 	if [ -z "$missing" ]; then

@@ -125,11 +125,11 @@ for my $file ('hook/image', 'hook/preclaim', 'hook/dracut/module-setup.sh', 'hoo
 }
 
 {
-    my $sh = slurp("$top/import/preclaim-import");
+    my $sh = slurp("$top/src/preclaim-import");
     $sh =~ s/^\s*#.*//mg;
     my @texts = $sh =~ /\bfail "([^"]*)"|\b(?:note|lack)\(.*?"([^"]*)"|echo "preclaim: ([^"]*)" >&2/g;
     my @missing = missing($page, grep { defined } @texts);
-    ok(@texts && !@missing, 'each message of import/preclaim-import is in the page', @missing);
+    ok(@texts && !@missing, 'each message of src/preclaim-import is in the page', @missing);
 }
 
 # --- rules -------------------------------------------------------------------
