@@ -51,7 +51,7 @@ in_zsh() {
 			done
 		}
 		zpty z zsh -f -i
-		zpty -w z "PS1=; unset zle_bracketed_paste; fpath=($TOP/completion \$fpath); autoload -Uz compinit; compinit -u -D
+		zpty -w z "PS1=; unset zle_bracketed_paste; fpath=($TOP/conf/completion \$fpath); autoload -Uz compinit; compinit -u -D
 			setopt no_beep no_always_last_prompt; bindkey \"^I\" list-choices; LISTMAX=1000; COLUMNS=200; print REA\"\"DY"
 		until [[ $out == *READY* ]]; do
 			zpty -r z l && out+=$l
