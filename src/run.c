@@ -51,6 +51,7 @@ struct run {
 	bool *only;		/* a flag for each device */
 	bool missing;		/* an address asked for is not there */
 	bool incomplete;	/* not all of the devices could be read */
+	bool warned;		/* what protects them and cannot be followed was told */
 	bool applies;		/* it is to change something */
 	uint64_t start_us, deadline_us;
 };
@@ -293,8 +294,9 @@ static int find_protected(struct run *run)
 		return r;
 	for (size_t i = 0; i < run->devices.n; i++)
 		run->devices.dev[i].carries = protects.carries[i];
-	for (size_t i = 0; i < protects.warnings && run->options->command == COMMAND_CHECK; i++)
+	for (size_t i = 0; i < protects.warnings && run->options->command == COMMAND_CHECK && !run->warned; i++)
 		report_say(&run->report, LEVEL_WARNING, "%s", protects.warning[i]);
+	run->warned = true;
 	protect_free(&protects);
 	return 0;
 }

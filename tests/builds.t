@@ -30,7 +30,9 @@ check() {
 # check_build NAME FOLDER
 check_build() {
 	PRECLAIM_CLI=$2/preclaim PRECLAIM_BINARIES=$2/preclaim PRECLAIM_SHOWS=$2/show-protect
-	export PRECLAIM_CLI PRECLAIM_BINARIES PRECLAIM_SHOWS
+	# import is a script, of no build
+	PRECLAIM_KINDS=parse,plan,show
+	export PRECLAIM_CLI PRECLAIM_BINARIES PRECLAIM_SHOWS PRECLAIM_KINDS
 	check "$1" tests/cli.t
 	check "$1" tests/golden.t
 	check "$1" tests/protect.t

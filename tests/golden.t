@@ -136,9 +136,10 @@ my $bless = @ARGV && $ARGV[0] eq '--bless';
 shift if $bless;
 die "usage: golden.t [--bless] [CASE...]\n" if @ARGV && $ARGV[0] =~ /^-/;
 
+my $kinds = $ENV{PRECLAIM_KINDS} // 'parse,plan,show,import';
 my @binaries = map { abs_path($_) // $_ } split ' ', $ENV{PRECLAIM_BINARIES} // '';
 my @cases = @ARGV ? map { abs_path($_) // die "$_: no such case\n" } @ARGV
-    : map { $_->[0] } sort { "@$a[1, 2, 0]" cmp "@$b[1, 2, 0]" } map { [$_, machine_of($_)] } glob "$here/golden/{parse,plan,show,import}/*";
+    : map { $_->[0] } sort { "@$a[1, 2, 0]" cmp "@$b[1, 2, 0]" } map { [$_, machine_of($_)] } glob "$here/golden/{$kinds}/*";
 ok(0, 'PRECLAIM_BINARIES names at least one binary') unless @binaries;
 ok(0, 'there are cases') unless @cases;
 ok(0, "$_ can be run") for grep { !-x } @binaries;
