@@ -380,12 +380,15 @@ static int add_name(void *ctx, const char *name)
 	return parse_addr(str_of(name), &a) ? add_device(ctx, a) : 0;
 }
 
-/* The device that a link of another names. */
+/* The device that a link of another names. 0, -ENOENT without the link, -ENOMEM, or 1 where only a scan of all can tell. */
 static int add_link(struct scan *s, struct addr a, const char *name)
 {
 	char path[PATH_SIZE], target[ADDR_MAX];
+	int r = sysfs_link(s->root, device_path(path, a, name), target, sizeof(target));
 
-	return sysfs_link(s->root, device_path(path, a, name), target, sizeof(target)) < 0 ? -ENOENT : add_name(s, target);
+	if (r == -ENOENT)
+		return r;
+	return r < 0 ? 1 : add_name(s, target);
 }
 
 static int stop(void *ctx, const char *name)
@@ -432,19 +435,15 @@ static int add_related(struct scan *s, size_t i)
 		a.devfn = (uint8_t)((d.addr.devfn & ~7) | fn);
 		r = add_device(s, a);
 	}
-	if (r == 0 && d.total_vfs == 0 && add_link(s, d.addr, "physfn") == -ENOMEM)
-		r = -ENOMEM;
+	if (r == 0 && d.total_vfs == 0)
+		r = add_link(s, d.addr, "physfn");
 	for (int32_t n = 0; n < d.total_vfs && r == 0; n++) {
 		struct text t = text_in(attribute, sizeof(attribute));
 
 		text_add(&t, "virtfn%d", n);
 		r = add_link(s, d.addr, attribute);
-		if (r == -ENOENT) {
-			r = 0;
-			break;
-		}
 	}
-	return r == 0 ? add_group(s, &d) : r;
+	return r == 0 || r == -ENOENT ? add_group(s, &d) : r;
 }
 
 int scan_around(const struct root *root, const struct report *report, const struct addr *addr, size_t n, struct devices *out)

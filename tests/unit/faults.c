@@ -538,8 +538,9 @@ static void judge_repair(const struct scenario *s, const struct kind *k, unsigne
 	/* nothing hangs any more, so it costs no time to have enough of it */
 	m->haste = 1;
 	run(s, &(struct trouble){ .at = 0 }, &o);
-	/* a fence that was lowered for a release is raised by the next apply: who releases knows no rules */
-	for (int i = 0; s->command == COMMAND_RELEASE && i < MODEL_DEVICES; i++)
+	/* a fence that was lowered for a release is raised by the next apply: who releases knows no rules;
+	   one that was raised since it could not be read where VFs will be stays, and keeps nothing from guests */
+	for (int i = 0; s->command >= COMMAND_CLAIM && i < MODEL_DEVICES; i++)
 		m->device[i].fenced = final.device[i].fenced;
 	d = differs(m, &final);
 	if (!o.ended || o.status != final_status || d >= 0) {
