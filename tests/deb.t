@@ -114,7 +114,7 @@ done
 as_root rm -rf "$roots/lint/packages"
 
 # --- its own tests -----------------------------------------------------------
-root autopkgtest autopkgtest,linux-image-amd64,initramfs-tools,busybox,qemu-system-x86,cpio,zstd trixie
+root autopkgtest autopkgtest,dpkg-dev,perl,linux-image-amd64,initramfs-tools,busybox,qemu-system-x86,cpio,zstd trixie
 as_root rm -rf "$roots/autopkgtest/preclaim"
 as_root mkdir "$roots/autopkgtest/preclaim"
 (cd "$top" && tests/files | tar -c -T -) | as_root tar -C "$roots/autopkgtest/preclaim" -x --no-same-owner
