@@ -39,8 +39,9 @@ in_root() (
 	as_root "$@" </dev/null
 )
 
-# The same with a root that is a mount point, and with /proc, in a mount namespace of its
-# own: dracut, being bash, reads /dev/fd, and makes no host-only image where nothing is mounted.
+# The same with a root that is a mount point, and with /proc and terminals, in a mount namespace
+# of its own: dracut, being bash, reads /dev/fd, and makes no host-only image where nothing is
+# mounted; packages are built and tested where there is what any build machine has.
 in_root_with_proc() (
 	root=$1
 	shift
@@ -48,6 +49,8 @@ in_root_with_proc() (
 	as_root unshare --mount sh -ec '
 		mount --bind "$1" "$1"
 		mount -t proc proc "$1/proc"
+		mkdir -p "$1/dev/pts"
+		mount -t devpts devpts "$1/dev/pts"
 		shift
 		exec "$@"' - "$roots/$root" \
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \

@@ -119,7 +119,7 @@ as_root rm -rf "$roots/autopkgtest/preclaim"
 as_root mkdir "$roots/autopkgtest/preclaim"
 (cd "$top" && tests/files | tar -c -T -) | as_root tar -C "$roots/autopkgtest/preclaim" -x --no-same-owner
 as_root cp "$(deb trixie-amd64)" "$roots/autopkgtest/preclaim.deb"
-in_root autopkgtest autopkgtest --no-built-binaries /preclaim.deb /preclaim -- null >"$log" 2>&1
+in_root_with_proc autopkgtest autopkgtest --no-built-binaries /preclaim.deb /preclaim -- null >"$log" 2>&1
 cp "$log" "$build/autopkgtest.log"
 for name in program boot; do
 	grep -Eqx "$name +PASS" "$log"
