@@ -105,33 +105,57 @@ static bool wait_one(struct apply *a, unsigned timeout_ms)
 	return true;
 }
 
-/* Start a write for the device of a step; wait for it, but not longer than patience allows. */
+/*
+ * Have all writes that were started made, and wait for them; for one that
+ * takes long only as long as patience allows. What the deadline leaves undone
+ * is not to be done behind our back.
+ */
+static void flush(struct apply *a)
+{
+	struct answer answer;
+	int32_t task;
+
+	while (pool_flows(&a->pool)) {
+		int r = pool_wait(&a->pool, at_most(PATIENCE_MS, remaining_ms(a)), &answer);
+
+		if (r == 0) {
+			complete(a, &answer);
+			continue;
+		}
+		pool_overtake(&a->pool);
+		if (r != -ETIMEDOUT || remaining_ms(a) == 0)
+			break;
+	}
+	while (pool_cancel(&a->pool, TASK_DIRECT, &task)) {
+		a->done[task] = false;
+		a->state[a->plan->step[task].dev].busy = false;
+	}
+}
+
+/* Start a write for the device of a step. It is made, and waited for, in flush(). */
 static void start_write(struct apply *a, size_t step, enum operation operation, const char *path, const char *value)
 {
 	int32_t dev = a->plan->step[step].dev;
 	struct state *st = &a->state[dev];
-	uint64_t end = clock_us() + PATIENCE_MS * 1000ull;
 	int r;
 
 	while ((r = pool_write(&a->pool, (int32_t)step, path, value)) == -EBUSY)
-		if (!wait_one(a, remaining_ms(a)))
-			break;
+		flush(a);
 	if (r < 0) {
-		fail(a, dev, operation, r == -EBUSY ? -ETIMEDOUT : r);
+		fail(a, dev, operation, r);
 		return;
 	}
 	st->busy = true;
 	st->operation = operation;
-	while (st->busy && clock_us() < end)
-		if (!wait_one(a, at_most((unsigned)((end - clock_us()) / 1000) + 1, remaining_ms(a))))
-			break;
 }
 
 /* A write outside the plan's steps: give a failed device back. 0 or -errno. */
 static int write_direct(struct apply *a, const char *path, const char *value)
 {
-	int r = pool_write(&a->pool, TASK_DIRECT, path, value);
+	int r;
 
+	flush(a);
+	r = pool_write(&a->pool, TASK_DIRECT, path, value);
 	if (r < 0)
 		return r;
 	a->direct.task = -1;
@@ -252,6 +276,7 @@ static void load_module(struct apply *a, const char *driver)
 	const char *registered;
 	int r;
 
+	flush(a);
 	strcpy(name, driver);
 	r = load(a, name);
 	/* busybox' modprobe does not know vfio's softdep on it; without it no guest could use the device */
@@ -330,6 +355,7 @@ static bool hand_over(struct apply *a, size_t step, const struct device *d)
 	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
 	int r = 0;
 
+	flush(a);
 	if (fenced && !vfs_are_safe(a, d->pf)) {
 		if (vfs_are_busy(a, d->pf))
 			return false;
@@ -362,6 +388,8 @@ static bool run_step(struct apply *a, size_t i)
 		load_module(a, a->plan->verdict[s->dev].driver);
 		return true;
 	}
+	if (a->state[s->dev].busy)
+		flush(a);
 	if (a->state[s->dev].failed)
 		return true;
 	if (a->state[s->dev].busy)
@@ -416,6 +444,7 @@ static void run_steps(struct apply *a)
 			if (a->plan->step[i].operation == STEP_MODULE)
 				all_done = false, i = (size_t)-1;
 		}
+		flush(a);
 		/* the end of that cannot be waited for, only looked for */
 		if (a->registering)
 			wait_one(a, SETTLE_FIRST_MS);
@@ -455,6 +484,7 @@ static void settle(struct apply *a)
 			if (waited > 0)
 				probe(a, i, &a->devices->dev[dev]);
 		}
+		flush(a);
 		nap = at_most(at_most(nap, SETTLE_MS - waited), remaining_ms(a));
 		if (!again || nap == 0)
 			return;

@@ -2,7 +2,9 @@
 /*
  * Writes that may block. A driver's probe, remove or sriov_configure runs
  * inside the write(2) that asks for it, and may take seconds or never end; so
- * they are made by children, and a child that hangs is abandoned.
+ * they are made by a child, and when that hangs another goes on. The queue is
+ * in memory that all share, and a child says only that it has come to its end:
+ * to say so of each write would cost more than most of them do.
  */
 #include "work.h"
 
@@ -11,18 +13,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clock.h"
 
 enum { FDS = 2 * WORKERS_MAX + 32 };	/* more than we ever have open */
 
-/* Smaller than PIPE_BUF, so that a pipe carries it whole or not at all. */
-struct request {
-	int32_t task;
-	char path[PATH_SIZE];
-	char value[VALUE_SIZE];
-};
+enum { SLOT_FREE, SLOT_QUEUED, SLOT_ENDED };
 
 struct pool pool_new(const struct root *root)
 {
@@ -31,21 +29,54 @@ struct pool pool_new(const struct root *root)
 	return (struct pool){ .root = root };
 }
 
-/* The child: until the pipe is closed. Whoever waits for our output must not wait for a write that hangs. */
-static _Noreturn void work(const struct root *root, int requests, int answers)
+static int state_of(const struct request *q)
 {
-	struct request q;
+	return __atomic_load_n(&q->state, __ATOMIC_ACQUIRE);
+}
+
+static void set_state(struct request *q, int state)
+{
+	__atomic_store_n(&q->state, state, __ATOMIC_RELEASE);
+}
+
+/* Take a queued write for oneself. False where another was quicker. */
+static bool take(struct request *q, int state)
+{
+	int queued = SLOT_QUEUED;
+
+	return __atomic_compare_exchange_n(&q->state, &queued, state, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static struct request *find_state(const struct pool *pool, int state)
+{
+	for (struct request *q = pool->queue; pool->tasks > 0 && q < pool->queue + QUEUE_MAX; q++)
+		if (state_of(q) == state)
+			return q;
+	return NULL;
+}
+
+/* The child: until the pipe is closed. Whoever waits for our output must not wait for a write that hangs. */
+static _Noreturn void work(const struct pool *pool, int wake, int ended)
+{
+	int self = -(int)getpid();
+	char byte;
 
 	/* nor may the pipes of the others stay open when the parent closes them */
 	for (int fd = 0; fd < FDS; fd++)
-		if (fd != root->fd && fd != requests && fd != answers)
+		if (fd != pool->root->fd && fd != wake && fd != ended)
 			close(fd);
-	while (read(requests, &q, sizeof(q)) == (ssize_t)sizeof(q)) {
-		uint64_t start = clock_us();
-		struct answer a = { .task = q.task, .error = sysfs_write(root, q.path, q.value) };
+	while (read(wake, &byte, 1) == 1) {
+		for (struct request *q = pool->queue; q < pool->queue + QUEUE_MAX; q++) {
+			uint64_t start;
 
-		a.us = (uint32_t)(clock_us() - start);
-		if (write(answers, &a, sizeof(a)) != (ssize_t)sizeof(a))
+			if (state_of(q) != SLOT_QUEUED || !take(q, self))
+				continue;
+			start = clock_us();
+			q->error = sysfs_write(pool->root, q->path, q->value);
+			q->us = (uint32_t)(clock_us() - start);
+			set_state(q, SLOT_ENDED);
+		}
+		if (write(ended, &byte, 1) != 1)
 			break;
 	}
 	_exit(0);
@@ -53,51 +84,94 @@ static _Noreturn void work(const struct root *root, int requests, int answers)
 
 static int start_worker(struct pool *pool, struct worker *w)
 {
-	int requests[2], answers[2];
+	int wake[2], ended[2];
 
-	if (pipe(requests) < 0)
+	if (pipe(wake) < 0)
 		return -errno;
-	if (pipe(answers) < 0) {
+	if (pipe(ended) < 0) {
 		int r = -errno;
 
-		close(requests[0]);
-		close(requests[1]);
+		close(wake[0]);
+		close(wake[1]);
 		return r;
 	}
 	w->pid = fork();
 	if (w->pid == 0)
-		work(pool->root, requests[0], answers[1]);
-	close(requests[0]);
-	close(answers[1]);
+		work(pool, wake[0], ended[1]);
+	close(wake[0]);
+	close(ended[1]);
 	if (w->pid < 0) {
 		int r = -errno;
 
-		close(requests[1]);
-		close(answers[0]);
+		close(wake[1]);
+		close(ended[0]);
 		return r;
 	}
-	w->requests = requests[1];
-	w->answers = answers[0];
-	w->task = -1;
+	w->wake = wake[1];
+	w->ended = ended[0];
+	w->awake = w->stuck = false;
 	pool->n++;
 	return 0;
 }
 
 int pool_write(struct pool *pool, int32_t task, const char *path, const char *value)
 {
-	struct request q = { .task = task };
-	struct worker *w = NULL;
+	struct request *q;
 
-	if (strlen(path) >= sizeof(q.path) || strlen(value) >= sizeof(q.value))
+	if (strlen(path) >= sizeof(q->path) || strlen(value) >= sizeof(q->value))
 		return -ENAMETOOLONG;
-	strcpy(q.path, path);
-	strcpy(q.value, value);
-	for (size_t i = 0; i < pool->n && !w; i++)
-		if (pool->worker[i].task < 0)
-			w = &pool->worker[i];
-	if (!w) {
-		int r;
+	if (!pool->queue) {
+		void *queue = mmap(NULL, QUEUE_MAX * sizeof(*q), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
+		if (queue == MAP_FAILED)
+			return -errno;
+		pool->queue = queue;
+	}
+	/* the order is that of the places, as long as something is queued */
+	if (pool->next == QUEUE_MAX && !find_state(pool, SLOT_QUEUED))
+		pool->next = 0;
+	while (pool->next < QUEUE_MAX && state_of(&pool->queue[pool->next]) != SLOT_FREE)
+		pool->next++;
+	if (pool->next == QUEUE_MAX)
+		return -EBUSY;
+	q = &pool->queue[pool->next++];
+	q->task = task;
+	strcpy(q->path, path);
+	strcpy(q->value, value);
+	set_state(q, SLOT_QUEUED);
+	pool->tasks++;
+	return 0;
+}
+
+bool pool_busy(const struct pool *pool)
+{
+	return pool->tasks > 0;
+}
+
+static void give_answer(struct pool *pool, struct request *q, struct answer *out)
+{
+	*out = (struct answer){ .task = q->task, .error = q->error, .us = q->us };
+	set_state(q, SLOT_FREE);
+	pool->tasks--;
+}
+
+static struct worker *find_worker(struct pool *pool, bool awake)
+{
+	for (size_t i = 0; i < pool->n; i++)
+		if (pool->worker[i].awake == awake && !pool->worker[i].stuck)
+			return &pool->worker[i];
+	return NULL;
+}
+
+/* See to it that someone is at the queue. 0, -EBUSY where all workers are stuck, or -errno. */
+static int wake_worker(struct pool *pool)
+{
+	struct worker *w = find_worker(pool, false);
+	int r;
+
+	if (find_worker(pool, true))
+		return 0;
+	if (!w) {
 		if (pool->n == WORKERS_MAX)
 			return -EBUSY;
 		w = &pool->worker[pool->n];
@@ -105,56 +179,116 @@ int pool_write(struct pool *pool, int32_t task, const char *path, const char *va
 		if (r < 0)
 			return r;
 	}
-	if (write(w->requests, &q, sizeof(q)) != (ssize_t)sizeof(q))
-		return errno == EPIPE ? -EIO : -errno;
-	w->task = task;
+	/* that it has died comes to light as it is waited for */
+	if (write(w->wake, "", 1) != 1 && errno != EPIPE)
+		return -errno;
+	w->awake = true;
 	return 0;
 }
 
-bool pool_busy(const struct pool *pool)
+/* A worker that died, killed by someone: its write is lost, and so is it. */
+static void bury(struct pool *pool, struct worker *w)
 {
-	for (size_t i = 0; i < pool->n; i++)
-		if (pool->worker[i].task >= 0)
-			return true;
-	return false;
+	struct request *q = find_state(pool, -(int)w->pid);
+
+	if (q) {
+		q->error = -EIO;
+		q->us = 0;
+		set_state(q, SLOT_ENDED);
+	}
+	close(w->wake);
+	close(w->ended);
+	*w = pool->worker[--pool->n];
 }
 
-int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out)
+/* Wait for a worker to come to the queue's end. 0 or -errno. */
+static int wait_for_worker(struct pool *pool, unsigned timeout_ms)
 {
 	struct pollfd fds[WORKERS_MAX];
 	int r;
 
 	/* poll() passes over negative descriptors */
 	for (size_t i = 0; i < pool->n; i++)
-		fds[i] = (struct pollfd){ .fd = pool->worker[i].task < 0 ? -1 : pool->worker[i].answers, .events = POLLIN };
+		fds[i] = (struct pollfd){ .fd = pool->worker[i].awake ? pool->worker[i].ended : -1, .events = POLLIN };
 	r = poll(fds, pool->n, (int)timeout_ms);
 	if (r <= 0)
 		return r == 0 || errno == EINTR ? -ETIMEDOUT : -errno;
-	for (size_t i = 0; i < pool->n; i++) {
+	/* from the end, as the last takes the place of one that is buried */
+	for (size_t i = pool->n; i-- > 0;) {
 		struct worker *w = &pool->worker[i];
+		char byte;
 
 		if (!fds[i].revents)
 			continue;
-		/* a worker that died, killed by someone: its write is lost, and so is it */
-		if (read(w->answers, out, sizeof(*out)) != (ssize_t)sizeof(*out)) {
-			*out = (struct answer){ .task = w->task, .error = -EIO };
-			close(w->requests);
-			close(w->answers);
-			*w = pool->worker[--pool->n];
+		if (read(w->ended, &byte, 1) == 1)
+			w->awake = w->stuck = false;
+		else
+			bury(pool, w);
+	}
+	return 0;
+}
+
+int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out)
+{
+	int r = 0;
+
+	for (;;) {
+		struct request *ended = find_state(pool, SLOT_ENDED), *queued = find_state(pool, SLOT_QUEUED);
+
+		if (ended) {
+			give_answer(pool, ended, out);
 			return 0;
 		}
-		w->task = -1;
-		return 0;
+		if (r < 0)
+			return r;
+		r = queued ? wake_worker(pool) : 0;
+		if (r < 0 && r != -EBUSY && take(queued, SLOT_ENDED)) {
+			queued->error = r;
+			queued->us = 0;
+			continue;
+		}
+		r = wait_for_worker(pool, timeout_ms);
 	}
-	return -ETIMEDOUT;
+}
+
+bool pool_flows(const struct pool *pool)
+{
+	size_t waiting = pool->tasks;
+
+	for (size_t i = 0; i < pool->n; i++)
+		waiting -= pool->worker[i].stuck && find_state(pool, -(int)pool->worker[i].pid);
+	return waiting > 0;
+}
+
+void pool_overtake(struct pool *pool)
+{
+	for (size_t i = 0; i < pool->n; i++)
+		pool->worker[i].stuck = pool->worker[i].awake;
+}
+
+bool pool_cancel(struct pool *pool, int32_t keep, int32_t *task)
+{
+	for (struct request *q = pool->queue; pool->tasks > 0 && q < pool->queue + QUEUE_MAX; q++) {
+		struct answer answer;
+
+		if (state_of(q) != SLOT_QUEUED || q->task == keep || !take(q, SLOT_ENDED))
+			continue;
+		give_answer(pool, q, &answer);
+		*task = answer.task;
+		return true;
+	}
+	return false;
 }
 
 void pool_close(struct pool *pool)
 {
 	for (size_t i = 0; i < pool->n; i++) {
-		close(pool->worker[i].requests);
-		close(pool->worker[i].answers);
+		close(pool->worker[i].wake);
+		close(pool->worker[i].ended);
 	}
+	if (pool->queue)
+		munmap(pool->queue, QUEUE_MAX * sizeof(*pool->queue));
+	pool->queue = NULL;
 	pool->n = 0;
 }
 

@@ -8,19 +8,34 @@
 #include "sysfs.h"
 
 enum {
-	WORKERS_MAX = 64,	/* writes under way at once */
+	WORKERS_MAX = 64,	/* writes that hang at once, and leave one for the others */
+	QUEUE_MAX = 256,
 	VALUE_SIZE = DRIVER_MAX + 8,
 };
 
-/* A child that does sysfs writes one after the other, so that one that never returns hangs it and not us. */
+/* A write in the queue. */
+struct request {
+	int state;		/* SLOT_*, or the negative PID of the child that is at it */
+	int32_t task;		/* what it is for, as the caller counts */
+	int32_t error;
+	uint32_t us;
+	char path[PATH_SIZE];
+	char value[VALUE_SIZE];
+};
+
+/* A child that works the queue off, so that a write that never returns hangs it and not us. */
 struct worker {
 	pid_t pid;
-	int requests, answers;	/* pipes */
-	int32_t task;		/* what it is busy with, as the caller counts; -1: nothing */
+	int wake, ended;	/* pipes: to it that there is something to do, from it that nothing is left */
+	bool awake;
+	bool stuck;		/* at a write that takes long: others do the rest */
 };
 
 struct pool {
 	const struct root *root;
+	struct request *queue;	/* shared with the children */
+	size_t next;		/* where the queue goes on */
+	size_t tasks;		/* without an answer yet */
 	struct worker worker[WORKERS_MAX];
 	size_t n;
 };
@@ -36,14 +51,26 @@ struct pool pool_new(const struct root *root);
 /* Let idle workers end; one that hangs is left to itself. */
 void pool_close(struct pool *pool);
 
-/* Hand a write to an idle worker, or to a new one. 0, -EBUSY where all are busy, or -errno. */
+/*
+ * Put a write at the end of the queue, which is worked off in its order while
+ * pool_wait() waits. 0, -EBUSY where there is no room in it, or -errno.
+ */
 int pool_write(struct pool *pool, int32_t task, const char *path, const char *value);
 
-/* Whether any write is under way. */
+/* Whether any write has not ended. */
 bool pool_busy(const struct pool *pool);
 
 /* Wait for the next write to end. 0, -ETIMEDOUT after that many milliseconds, or -errno. */
 int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out);
+
+/* Whether waiting is for writes that have not yet taken long: what pool_overtake() has not been told of. */
+bool pool_flows(const struct pool *pool);
+
+/* Let what is queued overtake the writes that are under way. */
+void pool_overtake(struct pool *pool);
+
+/* Take a write back that has not been begun, and is not for a certain task. False where there is none. */
+bool pool_cancel(struct pool *pool, int32_t keep, int32_t *task);
 
 /* A child that runs one function, and the pipe on which it tells the result. */
 struct child {
