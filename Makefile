@@ -217,7 +217,7 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 # The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.
 UNIT_SOURCES = $(filter-out src/preclaim.c src/sysfs.c,$(SOURCES)) tests/unit/model.c tests/fuzz/tree.c
 UNIT_NEEDS = $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h tests/fuzz/*.h)
-UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc fork pipe execve poll clock_us)
+UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc mmap fork pipe execve poll clock_us)
 comma = ,
 build/unit-gcc/test-%: tests/unit/test-%.c $(UNIT_NEEDS)
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
@@ -240,7 +240,7 @@ build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
 
 # preclaim with all that it is made of, whose calls of the C library fail as asked.
-HOSTILE_CALLS = main malloc calloc realloc strdup fdopendir read write pipe fork poll waitpid execve \
+HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir read write pipe fork poll waitpid execve \
 	mkdirat renameat flock socket bind openat close
 HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
 build/unit-gcc/hostile: tests/unit/hostile.c $(SOURCES) $(wildcard src/*.h)

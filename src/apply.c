@@ -477,7 +477,8 @@ static void settle(struct apply *a)
 				continue;
 			scan_driver(a->root, &a->devices->dev[dev]);
 			/* arm64 gives it one as a driver is bound (judge_iommu() in plan.c) */
-			scan_group(a->root, &a->devices->dev[dev]);
+			if (a->devices->dev[dev].group < 0)
+				scan_group(a->root, &a->devices->dev[dev]);
 			if (holds_wanted(a, dev) || !may_bind_later(a, dev))
 				continue;
 			again = true;

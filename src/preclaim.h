@@ -43,6 +43,7 @@ struct ids {
 struct device {
 	struct addr addr;
 	struct ids ids;
+	struct addr above, physfn;	/* where the bridge above is, and the PF; its own address where there is none */
 	int32_t parent;		/* index of the bridge above, -1 on a root bus */
 	int32_t pf;		/* a VF: index of its PF; else -1 */
 	int32_t vf_index;	/* a VF: its number below the PF, -1 where it is not known */

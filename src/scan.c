@@ -112,13 +112,17 @@ static void note_error(struct device *d, const char *name, int error)
 	d->unread = name;
 }
 
-/* The number in an attribute, -1 where there is none. */
-static int32_t read_number(const struct root *root, struct device *d, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
+/*
+ * The number in an attribute, -1 where there is none. What is read here and
+ * below is at the path: from the root directory, or from the device's own.
+ */
+static int32_t read_number(const struct root *root, const char *path, struct device *d, const char *name,
+			   size_t (*scan)(struct str *s, uint32_t *out))
 {
-	char path[PATH_SIZE], value[32];
+	char value[32];
 	struct str s;
 	uint32_t n;
-	int r = sysfs_read(root, device_path(path, d->addr, name), value, sizeof(value));
+	int r = sysfs_read(root, path, value, sizeof(value));
 
 	note_error(d, name, r);
 	if (r < 0)
@@ -143,10 +147,10 @@ void scan_override(const struct root *root, struct device *d)
 		set_driver(d->override, s);
 }
 
-void scan_driver(const struct root *root, struct device *d)
+static void read_driver(const struct root *root, const char *path, struct device *d)
 {
-	char path[PATH_SIZE], name[DRIVER_MAX];
-	int r = sysfs_link(root, device_path(path, d->addr, "driver"), name, sizeof(name));
+	char name[DRIVER_MAX];
+	int r = sysfs_link(root, path, name, sizeof(name));
 
 	d->driver[0] = '\0';
 	note_error(d, "driver", r);
@@ -154,10 +158,17 @@ void scan_driver(const struct root *root, struct device *d)
 		memcpy(d->driver, name, sizeof(name));
 }
 
-int scan_group(const struct root *root, struct device *d)
+void scan_driver(const struct root *root, struct device *d)
 {
-	char path[PATH_SIZE], group[32] = "";
-	int r = sysfs_link(root, device_path(path, d->addr, "iommu_group"), group, sizeof(group));
+	char path[PATH_SIZE];
+
+	read_driver(root, device_path(path, d->addr, "driver"), d);
+}
+
+static int read_group(const struct root *root, const char *path, struct device *d)
+{
+	char group[32] = "";
+	int r = sysfs_link(root, path, group, sizeof(group));
 	struct str number = str_of(group);
 	uint32_t value;
 
@@ -166,30 +177,74 @@ int scan_group(const struct root *root, struct device *d)
 	return r;
 }
 
+int scan_group(const struct root *root, struct device *d)
+{
+	char path[PATH_SIZE];
+
+	return read_group(root, device_path(path, d->addr, "iommu_group"), d);
+}
+
 void scan_num_vfs(const struct root *root, struct device *d)
 {
-	int32_t num = read_number(root, d, "sriov_numvfs", scan_decimal);
+	static const char name[] = "sriov_numvfs";
+	char path[PATH_SIZE];
+	int32_t num = read_number(root, device_path(path, d->addr, name), d, name, scan_decimal);
 
 	d->num_vfs = num > 0 ? num : 0;
 }
 
+static const char fence_name[] = "sriov_drivers_autoprobe";
+
+static bool read_fence(const struct root *root, const char *path, struct device *d)
+{
+	return read_number(root, path, d, fence_name, scan_decimal) == 0;
+}
+
 void scan_fence(const struct root *root, struct device *d)
 {
-	d->fenced = read_number(root, d, "sriov_drivers_autoprobe", scan_decimal) == 0;
+	char path[PATH_SIZE];
+
+	d->fenced = read_fence(root, device_path(path, d->addr, fence_name), d);
+}
+
+static int32_t own_number(const struct root *own, struct device *d, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
+{
+	return read_number(own, name, d, name, scan);
 }
 
 /* The SR-IOV attributes that no lock guards (Documentation/ABI/testing/sysfs-bus-pci). */
-static void scan_sriov(const struct root *root, struct device *d)
+static void scan_sriov(const struct root *own, struct device *d)
 {
-	int32_t total = read_number(root, d, "sriov_totalvfs", scan_decimal);
+	int32_t total = own_number(own, d, "sriov_totalvfs", scan_decimal);
 
 	if (total <= 0)
 		return;
 	d->total_vfs = total;
-	scan_fence(root, d);
-	d->vf_device = read_number(root, d, "sriov_vf_device", scan_hex);
-	d->vf_offset = read_number(root, d, "sriov_offset", scan_decimal);
-	d->vf_stride = read_number(root, d, "sriov_stride", scan_decimal);
+	d->fenced = read_fence(own, fence_name, d);
+	d->vf_device = own_number(own, d, "sriov_vf_device", scan_hex);
+	d->vf_offset = own_number(own, d, "sriov_offset", scan_decimal);
+	d->vf_stride = own_number(own, d, "sriov_stride", scan_decimal);
+}
+
+/* Where the bridge above is, and of a VF its PF. */
+static void scan_places(const struct root *root, const struct root *own, struct device *d)
+{
+	char path[PATH_SIZE], link[LINK_MAX], name[ADDR_MAX];
+	int r;
+
+	d->above = d->physfn = d->addr;
+	device_path(path, d->addr, "");
+	path[strlen(path) - 1] = '\0';
+	r = sysfs_link_whole(root, path, link, sizeof(link));
+	note_error(d, "link", r);
+	if (r == 0)
+		parse_above(str_of(link), d->addr, &d->above);
+	if (d->total_vfs > 0)
+		return;
+	r = sysfs_link(own, "physfn", name, sizeof(name));
+	note_error(d, "physfn", r);
+	if (r == 0)
+		parse_addr(str_of(name), &d->physfn);
 }
 
 void scan_in_use(const struct root *root, struct device *d)
@@ -222,13 +277,22 @@ static int scan_device(void *ctx, const char *name)
 	struct scan *s = ctx;
 	struct device d = { .parent = -1, .pf = -1, .vf_index = -1, .group = -1 };
 	char path[PATH_SIZE], modalias[128];
+	struct root own;
 	int n;
 
 	if (!parse_addr(str_of(name), &d.addr)) {
 		report_say(s->report, LEVEL_WARNING, "/%s/%s: not an address; left out", devices_dir, name);
 		return 0;
 	}
-	n = sysfs_read(s->root, device_path(path, d.addr, "modalias"), modalias, sizeof(modalias));
+	n = sysfs_enter(s->root, device_path(path, d.addr, ""), &own);
+	if (n == 0) {
+		n = sysfs_read(&own, "modalias", modalias, sizeof(modalias));
+		read_driver(&own, "driver", &d);
+		note_error(&d, "iommu_group", read_group(&own, "iommu_group", &d));
+		scan_sriov(&own, &d);
+		scan_places(s->root, &own, &d);
+		sysfs_leave(&own);
+	}
 	if (n == -ENOENT || n == -ENODEV)
 		return 0;
 	if (n < 0) {
@@ -240,9 +304,6 @@ static int scan_device(void *ctx, const char *name)
 		report_say(s->report, LEVEL_WARNING, "%s: modalias: ids or class are missing; left out", name);
 		return 0;
 	}
-	scan_driver(s->root, &d);
-	note_error(&d, "iommu_group", scan_group(s->root, &d));
-	scan_sriov(s->root, &d);
 	if (s->devices.n == s->room) {
 		size_t room = s->room ? 2 * s->room : 64;
 		struct device *dev = realloc(s->devices.dev, room * sizeof(*dev));
@@ -261,23 +322,11 @@ static void scan_relations(const struct root *root, struct devices *devices)
 {
 	for (size_t i = 0; i < devices->n; i++) {
 		struct device *d = &devices->dev[i];
-		char path[PATH_SIZE], link[LINK_MAX], name[ADDR_MAX];
-		struct addr above, pf;
-		int r;
 
-		device_path(path, d->addr, "");
-		path[strlen(path) - 1] = '\0';
-		r = sysfs_link_whole(root, path, link, sizeof(link));
-		note_error(d, "link", r);
-		if (r == 0) {
-			parse_above(str_of(link), d->addr, &above);
-			if (addr_compare(above, d->addr) != 0)
-				d->parent = device_find(devices, above);
-		}
-		r = sysfs_link(root, device_path(path, d->addr, "physfn"), name, sizeof(name));
-		note_error(d, "physfn", r);
-		if (r == 0 && parse_addr(str_of(name), &pf))
-			d->pf = device_find(devices, pf);
+		if (addr_compare(d->above, d->addr) != 0)
+			d->parent = device_find(devices, d->above);
+		if (addr_compare(d->physfn, d->addr) != 0)
+			d->pf = device_find(devices, d->physfn);
 	}
 	for (size_t i = 0; i < devices->n; i++) {
 		struct device *d = &devices->dev[i];
@@ -318,7 +367,10 @@ static bool is_display(const struct device *d)
 
 static bool is_boot_vga(const struct root *root, struct device *d)
 {
-	return read_number(root, d, "boot_vga", scan_decimal) == 1;
+	static const char name[] = "boot_vga";
+	char path[PATH_SIZE];
+
+	return read_number(root, device_path(path, d->addr, name), d, name, scan_decimal) == 1;
 }
 
 /* The display that the firmware used (boot_vga in the kernel's drivers/pci/pci-sysfs.c), or the only one. */
@@ -408,42 +460,41 @@ static int add_group(struct scan *s, const struct device *d)
 	return sysfs_list(s->root, device_path(path, d->addr, "iommu_group/devices"), add_name, s) == 0 ? 0 : 1;
 }
 
+static bool share_slot(struct addr a, struct addr b)
+{
+	return a.domain == b.domain && a.bus == b.bus && a.devfn >> 3 == b.devfn >> 3;
+}
+
 /* Read what belongs to the i-th device: the bridge above, its slot, its group, and PF or VFs. 0, 1 as above, or -errno. */
 static int add_related(struct scan *s, size_t i)
 {
 	const struct device d = s->devices.dev[i];
+	bool has_slot = false, has_group = false;
 	struct addr a = d.addr;
-	char path[PATH_SIZE], link[LINK_MAX], attribute[24];
-	bool slot_is_read = false;
-	int r = 0;
+	char attribute[24];
+	int r;
 
-	device_path(path, d.addr, "");
-	path[strlen(path) - 1] = '\0';
-	if (sysfs_link_whole(s->root, path, link, sizeof(link)) < 0)
+	if (d.error)
 		return 1;
-	parse_above(str_of(link), d.addr, &a);
-	if (addr_compare(a, d.addr) != 0)
-		r = add_device(s, a);
-
+	r = add_device(s, d.above);
+	/* what an earlier one has brought with it */
 	for (size_t k = 0; k < i; k++) {
-		const struct addr *other = &s->devices.dev[k].addr;
-
-		slot_is_read |= other->domain == d.addr.domain && other->bus == d.addr.bus && other->devfn >> 3 == d.addr.devfn >> 3;
+		has_slot |= share_slot(s->devices.dev[k].addr, d.addr);
+		has_group |= s->devices.dev[k].group == d.group;
 	}
-	a = d.addr;
-	for (uint8_t fn = 0; fn < 8 && r == 0 && !slot_is_read; fn++) {
+	for (uint8_t fn = 0; fn < 8 && r == 0 && !has_slot; fn++) {
 		a.devfn = (uint8_t)((d.addr.devfn & ~7) | fn);
 		r = add_device(s, a);
 	}
-	if (r == 0 && d.total_vfs == 0)
-		r = add_link(s, d.addr, "physfn");
+	if (r == 0)
+		r = add_device(s, d.physfn);
 	for (int32_t n = 0; n < d.total_vfs && r == 0; n++) {
 		struct text t = text_in(attribute, sizeof(attribute));
 
 		text_add(&t, "virtfn%d", n);
 		r = add_link(s, d.addr, attribute);
 	}
-	return r == 0 || r == -ENOENT ? add_group(s, &d) : r;
+	return (r == 0 || r == -ENOENT) && !has_group ? add_group(s, &d) : r == -ENOENT ? 0 : r;
 }
 
 int scan_around(const struct root *root, const struct report *report, const struct addr *addr, size_t n, struct devices *out)

@@ -25,6 +25,18 @@ int sysfs_open(struct root *root, const char *path)
 	return root->fd < 0 ? -errno : 0;
 }
 
+int sysfs_enter(const struct root *root, const char *dir, struct root *out)
+{
+	out->path = dir;
+	out->fd = openat(root->fd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return out->fd < 0 ? -errno : 0;
+}
+
+void sysfs_leave(const struct root *root)
+{
+	close(root->fd);
+}
+
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
 {
 	int fd = openat(root->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -14,6 +14,13 @@ struct root {
 /* Open the directory. 0 or -errno. */
 int sysfs_open(struct root *root, const char *path);
 
+/*
+ * A directory below another, as a root of its own, for who reads much in it:
+ * most of an access is the way there. 0 or -errno; give it to sysfs_leave().
+ */
+int sysfs_enter(const struct root *root, const char *dir, struct root *out);
+void sysfs_leave(const struct root *root);
+
 /* Call each(ctx, name) for every entry but "." and "..", until it returns non-zero. That, 0 or -errno. */
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx);
 

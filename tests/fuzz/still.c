@@ -4,8 +4,10 @@
  * which nothing can be written and no module be loaded.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "../../src/module.h"
+#include "../../src/preclaim.h"
 #include "../../src/sysfs.h"
 #include "tree.h"
 
@@ -13,6 +15,25 @@ int sysfs_open(struct root *root, const char *path)
 {
 	*root = (struct root){ .fd = -1, .path = path };
 	return 0;
+}
+
+int sysfs_enter(const struct root *root, const char *dir, struct root *out)
+{
+	(void)root;
+	*out = (struct root){ .fd = -1, .path = dir };
+	return tree_exists(dir) ? 0 : -ENOENT;
+}
+
+void sysfs_leave(const struct root *root)
+{
+	(void)root;
+}
+
+/* A path below a directory that was entered, as it is from the root. */
+static const char *whole(const struct root *root, const char *path, char out[2 * PATH_SIZE])
+{
+	snprintf(out, 2 * PATH_SIZE, "%s%s", root->path[0] == '/' ? "" : root->path, path);
+	return out;
 }
 
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
@@ -23,8 +44,9 @@ int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, 
 
 int sysfs_read(const struct root *root, const char *path, char *buf, size_t size)
 {
-	(void)root;
-	return tree_read(path, buf, size);
+	char at[2 * PATH_SIZE];
+
+	return tree_read(whole(root, path, at), buf, size);
 }
 
 int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len)
@@ -41,8 +63,9 @@ int sysfs_link_whole(const struct root *root, const char *path, char *buf, size_
 
 int sysfs_link(const struct root *root, const char *path, char *buf, size_t size)
 {
-	(void)root;
-	return tree_link(path, buf, size);
+	char at[2 * PATH_SIZE];
+
+	return tree_link(whole(root, path, at), buf, size);
 }
 
 bool sysfs_exists(const struct root *root, const char *path)

@@ -114,7 +114,7 @@ static const struct scenario scenarios[] = {
 enum {
 	STARTS = BIT(MODPROBE),
 	WRITES = BIT(WRITE) | BIT(APPEND) | BIT(REPLACE) | BIT(LOCK),
-	READS = BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK) | BIT(EXISTS) | BIT(MAY_WRITE) | BIT(IS_BUSY),
+	READS = BIT(ENTER) | BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK) | BIT(EXISTS) | BIT(MAY_WRITE) | BIT(IS_BUSY),
 	KERNEL = STARTS | WRITES | READS,
 };
 
@@ -385,7 +385,7 @@ static bool was_lied_to(void)
 		return false;
 	if (m->struck.verb == VERB_EXISTS || (m->struck.verb == VERB_IS_BUSY && t->error == EBUSY))
 		return true;
-	return (BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK)) >> m->struck.verb & 1 && (t->error == ENOENT || t->error == ENODEV);
+	return (BIT(ENTER) | BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK)) >> m->struck.verb & 1 && (t->error == ENOENT || t->error == ENODEV);
 }
 
 /* What is claimed for its group's sake cannot be where it is told that the group's owner could not be read. */

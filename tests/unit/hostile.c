@@ -72,6 +72,8 @@ WRAP("memory", void *, malloc, NULL, (size_t size), (size))
 WRAP("memory", void *, calloc, NULL, (size_t n, size_t size), (n, size))
 WRAP("memory", void *, realloc, NULL, (void *old, size_t size), (old, size))
 WRAP("memory", char *, strdup, NULL, (const char *s), (s))
+WRAP("memory", void *, mmap, MAP_FAILED, (void *at, size_t len, int protection, int flags, int fd, off_t offset),
+     (at, len, protection, flags, fd, offset))
 WRAP("memory", DIR *, fdopendir, NULL, (int fd), (fd))
 WRAP("read", ssize_t, read, -1, (int fd, void *buf, size_t size), (fd, buf, size))
 WRAP("process", int, pipe, -1, (int *ends), (ends))

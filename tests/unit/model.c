@@ -21,7 +21,7 @@ const char *const verb_name[VERBS] = {
 	[VERB_LIST] = "list", [VERB_READ] = "read", [VERB_READ_ALL] = "read", [VERB_LINK] = "readlink", [VERB_EXISTS] = "access",
 	[VERB_MAY_WRITE] = "access for writing", [VERB_IS_BUSY] = "open", [VERB_WRITE] = "write", [VERB_APPEND] = "append to",
 	[VERB_REPLACE] = "replace", [VERB_LOCK] = "lock", [VERB_MODPROBE] = "modprobe", [VERB_MALLOC] = "malloc", [VERB_FORK] = "fork",
-	[VERB_PIPE] = "pipe",
+	[VERB_PIPE] = "pipe", [VERB_ENTER] = "enter",
 };
 
 static const char devices_dir[] = "sys/bus/pci/devices";
@@ -30,10 +30,12 @@ static struct model *m;
 static int lock_file = -1;
 static bool has_lock;
 
+void *__real_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
+
 /* Memory that preclaim's child processes share, and a lock that none of an earlier machine's holds. */
 static struct model *allocate(void)
 {
-	struct model *new = mmap(NULL, sizeof(*new), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct model *new = __real_mmap(NULL, sizeof(*new), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (lock_file >= 0)
 		close(lock_file);
@@ -288,6 +290,7 @@ int __real_pipe(int ends[2]);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
+void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 pid_t __wrap_fork(void);
 int __wrap_pipe(int ends[2]);
 int __wrap_execve(const char *path, char *const argv[], char *const env[]);
@@ -314,6 +317,11 @@ void *__wrap_calloc(size_t n, size_t size)
 void *__wrap_realloc(void *p, size_t size)
 {
 	return fails(VERB_MALLOC) ? NULL : __real_realloc(p, size);
+}
+
+void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
+{
+	return fails(VERB_MALLOC) ? MAP_FAILED : __real_mmap(at, len, protection, flags, fd, offset);
 }
 
 pid_t __wrap_fork(void)
@@ -388,6 +396,28 @@ int sysfs_open(struct root *root, const char *path)
 	return 0;
 }
 
+int sysfs_enter(const struct root *root, const char *dir, struct root *out)
+{
+	const char *rest;
+	int r = simple(VERB_ENTER, dir);
+
+	(void)root;
+	*out = (struct root){ .fd = -1, .path = dir };
+	return r < 0 ? r : find(dir, &rest) ? 0 : -ENOENT;
+}
+
+void sysfs_leave(const struct root *root)
+{
+	(void)root;
+}
+
+/* A path below a directory that was entered, as it is from the root. */
+static const char *whole(const struct root *root, const char *path, char out[2 * PATH_SIZE])
+{
+	snprintf(out, 2 * PATH_SIZE, "%s%s", root->path[0] == '/' ? "" : root->path, path);
+	return out;
+}
+
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
 {
 	bool devices = strcmp(dir, devices_dir) == 0, cut = false;
@@ -412,11 +442,13 @@ int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, 
 
 int sysfs_read(const struct root *root, const char *path, char *buf, size_t size)
 {
+	char at[2 * PATH_SIZE];
 	const char *rest = "";
 	struct model_device *d;
-	int r = simple(VERB_READ, path);
+	int r;
 
-	(void)root;
+	path = whole(root, path, at);
+	r = simple(VERB_READ, path);
 	if (r < 0)
 		return r;
 	d = find(path, &rest);
@@ -555,10 +587,11 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 	const char *rest = "";
 	const struct model_device *d, *vf;
 	const char *name = NULL;
-	char number[12];
-	int r = simple(VERB_LINK, path);
+	char number[12], at[2 * PATH_SIZE];
+	int r;
 
-	(void)root;
+	path = whole(root, path, at);
+	r = simple(VERB_LINK, path);
 	if (r < 0)
 		return r;
 	d = find(path, &rest);

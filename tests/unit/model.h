@@ -43,7 +43,7 @@ struct model_device {
 /* What can be asked of the model, and of the C library where that can fail. */
 enum verb {
 	VERB_LIST, VERB_READ, VERB_READ_ALL, VERB_LINK, VERB_EXISTS, VERB_MAY_WRITE, VERB_IS_BUSY, VERB_WRITE, VERB_APPEND,
-	VERB_REPLACE, VERB_LOCK, VERB_MODPROBE, VERB_MALLOC, VERB_FORK, VERB_PIPE, VERBS,
+	VERB_REPLACE, VERB_LOCK, VERB_MODPROBE, VERB_MALLOC, VERB_FORK, VERB_PIPE, VERB_ENTER, VERBS,
 };
 
 /* What happens at an operation. */
