@@ -240,7 +240,7 @@ build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
 
 # preclaim with all that it is made of, whose calls of the C library fail as asked.
-HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir read write pipe fork poll waitpid execve \
+HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir readdir read write pipe fork poll waitpid execve \
 	mkdirat renameat flock socket bind openat close
 HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
 build/unit-gcc/hostile: tests/unit/hostile.c $(SOURCES) $(wildcard src/*.h)

@@ -124,6 +124,22 @@ static struct str read_text(struct search *s, const char *path, char **data)
 	return text;
 }
 
+/* Call each(s, name) for what is in a directory, until it returns non-zero. That, 0 or -errno. */
+static int list(struct search *s, const char *dir, int (*each)(void *ctx, const char *name))
+{
+	char path[WAY_MAX];
+	int r;
+
+	/* each() may make another */
+	strcpy(path, dir);
+	r = sysfs_list(s->root, path, each, s);
+	if (r == -ENOMEM)
+		s->error = r;
+	else if (r < 0 && r != -ENOENT)
+		say(s, path, text_error(-r));
+	return r;
+}
+
 /* Turn "\040" into what it stands for (mangle() in the kernel's fs/proc_namespace.c). */
 static void unescape(char *s)
 {
@@ -330,7 +346,7 @@ static void follow_stack(struct search *s, const char *name, char *target)
 	cut(++disk, '/');
 	if (starts(kind, "net/")) {
 		s->settled = settled;
-		sysfs_list(s->root, path_of(s, "sys/class/net/%s", disk), follow_lower, s);
+		list(s, path_of(s, "sys/class/net/%s", disk), follow_lower);
 		return;
 	}
 	if (sysfs_read(s->root, path_of(s, "%s/%s/loop/backing_file", block_class, disk), file, sizeof(file)) > 0) {
@@ -340,9 +356,9 @@ static void follow_stack(struct search *s, const char *name, char *target)
 	}
 	s->settled = false;
 	if (starts(kind, "nvme-subsystem/"))
-		sysfs_list(s->root, path_of(s, "sys/class/%s", kind), follow_controller, s);
+		list(s, path_of(s, "sys/class/%s", kind), follow_controller);
 	else
-		sysfs_list(s->root, path_of(s, "%s/%s/slaves", block_class, disk), follow_block, s);
+		list(s, path_of(s, "%s/%s/slaves", block_class, disk), follow_block);
 	if (!s->settled)
 		say(s, name, "/sys shows no device below it");
 }
@@ -354,7 +370,7 @@ static int follow_btrfs(void *ctx, const char *uuid)
 
 	if (!has_link(s, path_of(s, "sys/fs/btrfs/%s/devices/%s", uuid, s->wanted)))
 		return 0;
-	sysfs_list(s->root, path_of(s, "sys/fs/btrfs/%s/devices", uuid), follow_block, s);
+	list(s, path_of(s, "sys/fs/btrfs/%s/devices", uuid), follow_block);
 	return 1;
 }
 
@@ -437,12 +453,12 @@ static void follow_mount(struct search *s, const struct mount *m)
 	} else if (strcmp(m->type, "zfs") == 0) {
 		cut(m->source, '/');
 		s->wanted = m->source;
-		sysfs_list(s->root, "run/udev/data", follow_zfs, s);
+		list(s, "run/udev/data", follow_zfs);
 		if (!s->settled)
 			why = "udev knows no disk of this pool";
 	} else if (strcmp(m->type, "btrfs") == 0) {
 		s->wanted = name;
-		if (block_name(s, m->source, name) && sysfs_list(s->root, "sys/fs/btrfs", follow_btrfs, s) != 1) {
+		if (block_name(s, m->source, name) && list(s, "sys/fs/btrfs", follow_btrfs) != 1) {
 			follow_block(s, name);
 			why = "/sys does not show its other devices";
 		}
@@ -544,7 +560,7 @@ static int follow_held(void *ctx, const char *name)
 {
 	struct search *s = ctx;
 
-	if (sysfs_list(s->root, path_of(s, "%s/%s/holders", block_class, name), is_one, NULL) == 1)
+	if (list(s, path_of(s, "%s/%s/holders", block_class, name), is_one) == 1)
 		follow_block(s, name);
 	return s->error;
 }
@@ -596,7 +612,7 @@ int protect_find(const struct root *root, const struct devices *devices, bool in
 		}
 		s.visits = 0;
 		s.what = MEMBER;
-		sysfs_list(root, block_class, follow_held, &s);
+		list(&s, block_class, follow_held);
 	}
 	free(s.mount);
 	free(mounts);

@@ -50,9 +50,17 @@ int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, 
 			close(fd);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(d)))
+	while (r == 0) {
+		/* what tells the end from an error */
+		errno = 0;
+		entry = readdir(d);
+		if (!entry) {
+			r = -errno;
+			break;
+		}
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = each(ctx, entry->d_name);
+	}
 	closedir(d);
 	return r;
 }

@@ -67,6 +67,8 @@ memory 12 status --json
 memory 12 apply
 open 24 check --image
 read 4 check
+list 5 check --image
+list 5 apply
 write 4 apply
 write 5 apply
 close 5 status

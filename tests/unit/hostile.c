@@ -75,6 +75,7 @@ WRAP("memory", char *, strdup, NULL, (const char *s), (s))
 WRAP("memory", void *, mmap, MAP_FAILED, (void *at, size_t len, int protection, int flags, int fd, off_t offset),
      (at, len, protection, flags, fd, offset))
 WRAP("memory", DIR *, fdopendir, NULL, (int fd), (fd))
+WRAP("list", struct dirent *, readdir, NULL, (DIR *dir), (dir))
 WRAP("read", ssize_t, read, -1, (int fd, void *buf, size_t size), (fd, buf, size))
 WRAP("process", int, pipe, -1, (int *ends), (ends))
 WRAP("process", pid_t, fork, -1, (void), ())
