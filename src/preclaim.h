@@ -69,6 +69,7 @@ struct devices {
 	struct device *dev;	/* in the order of their addresses */
 	size_t n;
 	bool incomplete;	/* a device was left out, since it could not be read */
+	bool partial;		/* only some of the machine's were looked at */
 };
 
 /* The driver names registered on the PCI bus (/sys/bus/pci/drivers). */

@@ -110,7 +110,10 @@ static bool is_old_line(const struct root *root, struct str line, const struct p
 	if (!scan_addr(&line, &a))
 		return true;
 	i = device_find(plan->devices, a);
-	return i < 0 ? !sysfs_exists(root, device_path(path, a, "modalias")) : outcome[i].result != RESULT_NONE;
+	if (i >= 0)
+		return outcome[i].result != RESULT_NONE;
+	/* which is not worth a look at each of them in every run of udev's */
+	return !plan->devices->partial && !sysfs_exists(root, device_path(path, a, "modalias"));
 }
 
 enum told report_told(const struct root *root, const struct device *d)

@@ -499,7 +499,7 @@ static int add_related(struct scan *s, size_t i)
 
 int scan_around(const struct root *root, const struct report *report, const struct addr *addr, size_t n, struct devices *out)
 {
-	struct scan s = { .root = root, .report = report };
+	struct scan s = { .root = root, .report = report, .devices.partial = true };
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
