@@ -35,8 +35,9 @@ IMPORT = $(PROGRAM)-import
 ARCH := $(firstword $(subst -, ,$(or $(notdir $(CROSS_COMPILE)),$(shell $(HOSTCC) -dumpmachine))))
 WARNINGS = -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith
 COMMON = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP
+# libgcc's atomic operations for arm64 ask glibc what the processor can.
 SMALL_CFLAGS = $(COMMON) $(WARNINGS) -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-	-fstack-protector-strong $($(LIBC)_CFLAGS)
+	-fstack-protector-strong $(if $(filter aarch64,$(ARCH)),-mno-outline-atomics) $($(LIBC)_CFLAGS)
 SMALL_LDFLAGS = -static -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-s $($(LIBC)_LDFLAGS)
 
 klibc_CC = $(KLCC)
@@ -74,7 +75,7 @@ $(PROGRAM): $(SOURCES:src/%.c=$(OUT)/%.o)
 	$(call say,LINK $@)$(TARGETCC) $(SMALL_LDFLAGS) -o $@ $^
 
 # What "preclaim import" runs is looked for beside the program.
-$(IMPORT): src/preclaim-import
+$(IMPORT) build/cover/preclaim-import: src/preclaim-import
 	$(Q)install -D -m 755 $< $@
 
 build/san-gcc/%.o: src/%.c VERSION
@@ -142,7 +143,7 @@ build/cover/unit/%: tests/unit/%.c tests/unit/model.c tests/fuzz/tree.c $(filter
 
 cover: ## how much of src/ the tests reach that need no boot; fails below 90 % of the branches
 	$(Q)tests/packages $(BUILD_PACKAGES) perl gcovr
-	$(Q)$(MAKE) --no-print-directory build/cover/preclaim build/cover/show-protect build/cover/hostile $(COVER_UNITS)
+	$(Q)$(MAKE) --no-print-directory build/cover/preclaim build/cover/preclaim-import build/cover/show-protect build/cover/hostile $(COVER_UNITS)
 	$(Q)tests/cover $(COVER_UNITS)
 
 T ?= 60
