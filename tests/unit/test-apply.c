@@ -64,6 +64,40 @@ static bool logged(const char *text)
 	return strstr(m->log, text) != NULL;
 }
 
+static unsigned times(const char *text, const char *in)
+{
+	unsigned n = 0;
+
+	for (const char *at = in; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+/* More devices that hang than there is time to wait for. */
+static void hangs(void)
+{
+	static const char *const addr[] = {
+		"0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:04:00.0", "0000:05:00.0", "0000:06:00.0", "0000:07:00.0", "0000:08:00.0",
+		"0000:09:00.0", "0000:0a:00.0", "0000:0b:00.0", "0000:0c:00.0",
+	};
+	const int n = sizeof(addr) / sizeof(addr[0]);
+	unsigned begun, left;
+	struct tally t;
+
+	m = model_new();
+	for (int i = 0; i < n; i++)
+		m->device[i] = (struct model_device){ .addr = addr[i], .modalias = NIC, .group = i, .native = "e1000e", .hangs = true };
+	model_register("vfio-pci");
+	t = apply_rules("timeout 1\nclaim *:*\n");
+	begun = times("vfio-pci\n", m->probes);
+	left = times("there was no time left for it; another run finishes it", m->log);
+	ok(t.failed == (unsigned)n && begun > 1 && left > 0 && begun + left == (unsigned)n &&
+	   times("the write to drivers_probe has not ended", m->log) == begun && override_is(n - 1, "vfio-pci"),
+	   "where many probes hang, those for which there is no time are told apart, and out of the host's reach all the same");
+	usleep(500000);
+	ok(times("vfio-pci\n", m->probes) == begun, "nor is any begun after the end of the run");
+}
+
 static void claims(void)
 {
 	struct tally t;
@@ -351,6 +385,7 @@ static void vfs(void)
 int main(void)
 {
 	claims();
+	hangs();
 	names();
 	failures();
 	vfs();
