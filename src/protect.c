@@ -49,6 +49,7 @@ struct search {
 	size_t mounts;
 	unsigned what;		/* whose carriers are looked for now */
 	unsigned depth, visits;
+	bool in_use;		/* all that is in use is looked for, to take a device from the running host */
 	bool settled;		/* a way has come to an end, or it was said why not */
 	const char *wanted;	/* what a callback looks for */
 	char path[WAY_MAX];	/* the last one that path_of() made */
@@ -110,16 +111,28 @@ static void cut(char *s, char at)
 		*s = '\0';
 }
 
+/*
+ * What is not there carries nothing. What cannot be read may: without it
+ * nothing is taken from a running host, and an image is made with a warning.
+ */
+static void note_error(struct search *s, const char *path, int error)
+{
+	if (error == -ENOENT || error == -ENODEV)
+		return;
+	if (error == -ENOMEM || s->in_use)
+		s->error = error;
+	else
+		say(s, path, text_error(-error));
+}
+
 /* A file's text, which the caller frees; none where there is no such file. */
 static struct str read_text(struct search *s, const char *path, char **data)
 {
 	struct str text = { .len = 0 };
 	int r = sysfs_read_all(s->root, path, data, &text.len);
 
-	if (r == -ENOMEM)
-		s->error = r;
-	else if (r < 0 && r != -ENOENT)
-		say(s, path, text_error(-r));
+	if (r < 0)
+		note_error(s, path, r);
 	text.p = *data;
 	return text;
 }
@@ -133,10 +146,8 @@ static int list(struct search *s, const char *dir, int (*each)(void *ctx, const 
 	/* each() may make another */
 	strcpy(path, dir);
 	r = sysfs_list(s->root, path, each, s);
-	if (r == -ENOMEM)
-		s->error = r;
-	else if (r < 0 && r != -ENOENT)
-		say(s, path, text_error(-r));
+	if (r < 0)
+		note_error(s, path, r);
 	return r;
 }
 
@@ -576,7 +587,7 @@ static bool is_carried(const char *point)
 
 int protect_find(const struct root *root, const struct devices *devices, bool in_use, struct protects *out)
 {
-	struct search s = { .root = root, .devices = devices, .found.carries = calloc(devices->n + 1, sizeof(*s.found.carries)) };
+	struct search s = { .root = root, .devices = devices, .in_use = in_use, .found.carries = calloc(devices->n + 1, sizeof(*s.found.carries)) };
 	const struct mount *m;
 	char *mounts = NULL;
 

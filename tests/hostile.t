@@ -11,7 +11,8 @@ trap 'rm -rf "$scratch"' EXIT
 tree=$scratch/tree
 n=0
 
-# The machine of the fuzz targets, but its VFs have no driver, and those for VFIO are modules.
+# The machine of the fuzz targets, but its VFs have no driver, those for VFIO are modules,
+# and on two functions is a disk: a RAID's, and one with swap.
 tests/mktree tests/fuzz/machine.manifest "$tree" || exit
 rm -r "$tree/sys/bus/pci/drivers/vfio-pci" "$tree"/sys/bus/pci/devices/0000:05:10.?/driver || exit
 cat >"$scratch/manifest" <<'END'
@@ -26,6 +27,10 @@ proc/sys/kernel/printk = 7\t4\t1\t7\n
 etc/preclaim.conf = claim 01:00.0 driver=auto\nclaim 05:00.0\nkeep 00:04.0\nvfs 05:00.0=3\n
 etc/preclaim.d/a.conf = keep vf1@05:00.0 class=02@05:00\n
 etc/preclaim.d/b.conf = timeout 5\n
+sys/class/block/nvme1n1 -> ../../devices/pci0000:00/0000:00:01.0/0000:01:00.0/nvme/nvme1/nvme1n1
+sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/nvme/nvme1/nvme1n1/holders/md0/uevent = 
+sys/class/block/nvme2n1 -> ../../devices/pci0000:00/0000:00:02.0/0000:05:10.2/nvme/nvme2/nvme2n1
+proc/swaps = Filename Type Size Used Priority\n/dev/nvme2n1 partition 1 0 -2\n
 END
 tests/mktree "$scratch/manifest" "$tree" || exit
 mkdir "$tree/sbin"
@@ -69,6 +74,8 @@ open 24 check --image
 read 4 check
 list 5 check --image
 list 5 apply
+list 5 claim 01:00.0
+read 5 claim 05:10.2
 write 4 apply
 write 5 apply
 close 5 status
