@@ -131,6 +131,18 @@ static int32_t read_number(const struct root *root, const char *path, struct dev
 	return scan(&s, &n) > 0 && n <= INT32_MAX ? (int32_t)n : -1;
 }
 
+static int32_t number_of(const struct root *root, struct device *d, const char *name)
+{
+	char path[PATH_SIZE];
+
+	return read_number(root, device_path(path, d->addr, name), d, name, scan_decimal);
+}
+
+static int32_t own_number(const struct root *own, struct device *d, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
+{
+	return read_number(own, name, d, name, scan);
+}
+
 void scan_override(const struct root *root, struct device *d)
 {
 	char path[PATH_SIZE], value[4096 + 1];
@@ -186,30 +198,14 @@ int scan_group(const struct root *root, struct device *d)
 
 void scan_num_vfs(const struct root *root, struct device *d)
 {
-	static const char name[] = "sriov_numvfs";
-	char path[PATH_SIZE];
-	int32_t num = read_number(root, device_path(path, d->addr, name), d, name, scan_decimal);
+	int32_t num = number_of(root, d, "sriov_numvfs");
 
 	d->num_vfs = num > 0 ? num : 0;
 }
 
-static const char fence_name[] = "sriov_drivers_autoprobe";
-
-static bool read_fence(const struct root *root, const char *path, struct device *d)
-{
-	return read_number(root, path, d, fence_name, scan_decimal) == 0;
-}
-
 void scan_fence(const struct root *root, struct device *d)
 {
-	char path[PATH_SIZE];
-
-	d->fenced = read_fence(root, device_path(path, d->addr, fence_name), d);
-}
-
-static int32_t own_number(const struct root *own, struct device *d, const char *name, size_t (*scan)(struct str *s, uint32_t *out))
-{
-	return read_number(own, name, d, name, scan);
+	d->fenced = number_of(root, d, "sriov_drivers_autoprobe") == 0;
 }
 
 /* The SR-IOV attributes that no lock guards (Documentation/ABI/testing/sysfs-bus-pci). */
@@ -220,7 +216,7 @@ static void scan_sriov(const struct root *own, struct device *d)
 	if (total <= 0)
 		return;
 	d->total_vfs = total;
-	d->fenced = read_fence(own, fence_name, d);
+	d->fenced = own_number(own, d, "sriov_drivers_autoprobe", scan_decimal) == 0;
 	d->vf_device = own_number(own, d, "sriov_vf_device", scan_hex);
 	d->vf_offset = own_number(own, d, "sriov_offset", scan_decimal);
 	d->vf_stride = own_number(own, d, "sriov_stride", scan_decimal);
@@ -367,10 +363,7 @@ static bool is_display(const struct device *d)
 
 static bool is_boot_vga(const struct root *root, struct device *d)
 {
-	static const char name[] = "boot_vga";
-	char path[PATH_SIZE];
-
-	return read_number(root, device_path(path, d->addr, name), d, name, scan_decimal) == 1;
+	return number_of(root, d, "boot_vga") == 1;
 }
 
 /* The display that the firmware used (boot_vga in the kernel's drivers/pci/pci-sysfs.c), or the only one. */

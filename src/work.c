@@ -22,6 +22,16 @@ enum { FDS = 2 * WORKERS_MAX + 32 };	/* more than we ever have open */
 
 enum { SLOT_FREE, SLOT_QUEUED, SLOT_ENDED };
 
+/* A write in the queue. */
+struct request {
+	int state;		/* SLOT_*, or the negative PID of the child that is at it */
+	int32_t task;		/* what it is for, as the caller counts */
+	int32_t error;
+	uint32_t us;
+	char path[PATH_SIZE];
+	char value[VALUE_SIZE];
+};
+
 struct pool pool_new(const struct root *root)
 {
 	/* an answer to a run that has ended must not kill the worker before its other writes */

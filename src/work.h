@@ -8,19 +8,9 @@
 #include "sysfs.h"
 
 enum {
-	WORKERS_MAX = 64,	/* writes that hang at once, and leave one for the others */
-	QUEUE_MAX = 256,
+	WORKERS_MAX = 64,	/* one for each write that hangs, and one for the others */
+	QUEUE_MAX = 256,	/* writes handed over together */
 	VALUE_SIZE = DRIVER_MAX + 8,
-};
-
-/* A write in the queue. */
-struct request {
-	int state;		/* SLOT_*, or the negative PID of the child that is at it */
-	int32_t task;		/* what it is for, as the caller counts */
-	int32_t error;
-	uint32_t us;
-	char path[PATH_SIZE];
-	char value[VALUE_SIZE];
 };
 
 /* A child that works the queue off, so that a write that never returns hangs it and not us. */

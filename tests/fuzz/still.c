@@ -4,10 +4,8 @@
  * which nothing can be written and no module be loaded.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include "../../src/module.h"
-#include "../../src/preclaim.h"
 #include "../../src/sysfs.h"
 #include "tree.h"
 
@@ -29,13 +27,6 @@ void sysfs_leave(const struct root *root)
 	(void)root;
 }
 
-/* A path below a directory that was entered, as it is from the root. */
-static const char *whole(const struct root *root, const char *path, char out[2 * PATH_SIZE])
-{
-	snprintf(out, 2 * PATH_SIZE, "%s%s", root->path[0] == '/' ? "" : root->path, path);
-	return out;
-}
-
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
 {
 	(void)root;
@@ -46,7 +37,7 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 {
 	char at[2 * PATH_SIZE];
 
-	return tree_read(whole(root, path, at), buf, size);
+	return tree_read(tree_path(root->path, path, at), buf, size);
 }
 
 int sysfs_read_all(const struct root *root, const char *path, char **data, size_t *len)
@@ -65,7 +56,7 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 {
 	char at[2 * PATH_SIZE];
 
-	return tree_link(whole(root, path, at), buf, size);
+	return tree_link(tree_path(root->path, path, at), buf, size);
 }
 
 bool sysfs_exists(const struct root *root, const char *path)

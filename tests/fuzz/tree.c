@@ -297,3 +297,9 @@ bool tree_exists(const char *path)
 
 	return resolve(path, true, way) && (entry_at(way) || first_below(way, prefix) < entries);
 }
+
+const char *tree_path(const char *dir, const char *path, char out[2 * PATH_SIZE])
+{
+	snprintf(out, 2 * PATH_SIZE, "%s%s", dir[0] == '/' ? "" : dir, path);
+	return out;
+}

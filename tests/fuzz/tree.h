@@ -17,6 +17,9 @@ void tree_add_manifest(struct str manifest);
 /* Add a file with just this content. */
 void tree_add_file(const char *path, struct str content);
 
+/* A path, as it is from the root, below a directory of sysfs_enter() ("sys/.../"), or below the root ("/..."). */
+const char *tree_path(const char *dir, const char *path, char out[2 * PATH_SIZE]);
+
 int tree_list(const char *dir, int (*each)(void *ctx, const char *name), void *ctx);
 int tree_read(const char *path, char *buf, size_t size);
 int tree_read_all(const char *path, char **data, size_t *len);

@@ -411,13 +411,6 @@ void sysfs_leave(const struct root *root)
 	(void)root;
 }
 
-/* A path below a directory that was entered, as it is from the root. */
-static const char *whole(const struct root *root, const char *path, char out[2 * PATH_SIZE])
-{
-	snprintf(out, 2 * PATH_SIZE, "%s%s", root->path[0] == '/' ? "" : root->path, path);
-	return out;
-}
-
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx)
 {
 	bool devices = strcmp(dir, devices_dir) == 0, cut = false;
@@ -447,7 +440,7 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 	struct model_device *d;
 	int r;
 
-	path = whole(root, path, at);
+	path = tree_path(root->path, path, at);
 	r = simple(VERB_READ, path);
 	if (r < 0)
 		return r;
@@ -590,7 +583,7 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 	char number[12], at[2 * PATH_SIZE];
 	int r;
 
-	path = whole(root, path, at);
+	path = tree_path(root->path, path, at);
 	r = simple(VERB_LINK, path);
 	if (r < 0)
 		return r;
