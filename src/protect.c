@@ -117,12 +117,17 @@ static void cut(char *s, char at)
  */
 static void note_error(struct search *s, const char *path, int error)
 {
+	struct text unread;
+
 	if (error == -ENOENT || error == -ENODEV)
 		return;
-	if (error == -ENOMEM || s->in_use)
-		s->error = error;
-	else
+	if (error != -ENOMEM && !s->in_use) {
 		say(s, path, text_error(-error));
+		return;
+	}
+	s->error = error;
+	unread = text_in(s->found.unread, sizeof(s->found.unread));
+	text_add(&unread, "/%s", path);
 }
 
 /* A file's text, which the caller frees; none where there is no such file. */
@@ -591,6 +596,7 @@ int protect_find(const struct root *root, const struct devices *devices, bool in
 	const struct mount *m;
 	char *mounts = NULL;
 
+	*out = s.found;
 	if (!s.found.carries)
 		return -ENOMEM;
 	if (devices->n > 0)
@@ -627,12 +633,10 @@ int protect_find(const struct root *root, const struct devices *devices, bool in
 	}
 	free(s.mount);
 	free(mounts);
-	if (s.error < 0) {
-		protect_free(&s.found);
-		return s.error;
-	}
 	*out = s.found;
-	return 0;
+	if (s.error < 0)
+		protect_free(&s.found);
+	return s.error;
 }
 
 void protect_free(struct protects *protects)

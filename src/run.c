@@ -290,8 +290,11 @@ static int find_protected(struct run *run)
 		return 0;
 	}
 	r = protect_find(&run->root, &run->devices, run->options->command >= COMMAND_CLAIM, &protects);
-	if (r < 0)
+	if (r < 0) {
+		if (protects.unread[0])
+			report_say(&run->report, LEVEL_ERR, "%s: cannot read it, so what this machine needs is not known: %s (%d)", protects.unread, text_error(-r), -r);
 		return r;
+	}
 	for (size_t i = 0; i < run->devices.n; i++)
 		run->devices.dev[i].carries = protects.carries[i];
 	for (size_t i = 0; i < protects.warnings && run->options->command == COMMAND_CHECK && !run->warned; i++)

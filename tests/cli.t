@@ -198,6 +198,11 @@ apply 1 && grep -q "preclaim: $disk .*: refused: carries /" err && [ "$(override
 ok 'what a running host needs is not taken from it, even by its address'
 timeout 30 "$preclaim" check --root root >out 2>err && grep -q "preclaim: $disk .*: carries /; claimed all the same" err
 ok 'check says what the next boot would do'
+machine ''
+mkdir root/proc/swaps
+timeout 30 "$preclaim" claim $gpu --root root >out 2>err
+[ $? = 4 ] && grep -qxF 'preclaim: /proc/swaps: cannot read it, so what this machine needs is not known: Is a directory (21)' err
+ok 'nothing is taken by hand where it cannot be read what the host needs, and the file is named'
 image "claim 02:00.0"
 on_nvme
 echo "protect $disk 144d:a808:144d:a801 /" >root/etc/preclaim.image
