@@ -242,7 +242,7 @@ build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
 
 # preclaim with all that it is made of, whose calls of the C library fail as asked.
 HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir readdir read write pipe fork poll waitpid execve \
-	mkdirat renameat flock socket bind openat close
+	mkdirat mknodat renameat flock socket bind openat close
 HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
 build/unit-gcc/hostile: tests/unit/hostile.c $(SOURCES) $(wildcard src/*.h)
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(HOSTILE_LDFLAGS) -o $@ $< $(SOURCES)

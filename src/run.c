@@ -22,6 +22,7 @@
 #include "protect.h"
 #include "report.h"
 #include "scan.h"
+#include "settled.h"
 #include "show.h"
 #include "sysfs.h"
 #include "text.h"
@@ -729,6 +730,8 @@ static int apply_all(struct run *run)
 	if (outcome) {
 		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		write_status(run, outcome);
+		if (run->config.has_facts && run->n_asked == 0 && !run->incomplete)
+			settled_mark(&run->root, &run->plan, outcome);
 		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);
 		r = tally.broken ? (int)EXIT_SYSTEM : (int)exit_status(run, plan_holds(&run->plan) && tally.failed == 0);

@@ -234,6 +234,18 @@ static int open_dir(const struct root *root, const char *dir)
 	return fd < 0 ? -errno : fd;
 }
 
+int sysfs_make(const struct root *root, const char *dir, struct root *out)
+{
+	out->path = dir;
+	out->fd = open_dir(root, dir);
+	return out->fd < 0 ? out->fd : 0;
+}
+
+int sysfs_touch(const struct root *root, const char *name)
+{
+	return mknodat(root->fd, name, S_IFREG | 0644, 0) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
 int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len)
 {
 	char temp[64];

@@ -21,6 +21,12 @@ int sysfs_open(struct root *root, const char *path);
 int sysfs_enter(const struct root *root, const char *dir, struct root *out);
 void sysfs_leave(const struct root *root);
 
+/* The same for a directory to make files in, which is made where it is missing (mode 0755); no link is followed. */
+int sysfs_make(const struct root *root, const char *dir, struct root *out);
+
+/* Have an empty file (mode 0644) of this name. 0 or -errno. */
+int sysfs_touch(const struct root *root, const char *name);
+
 /* Call each(ctx, name) for every entry but "." and "..", until it returns non-zero. That, 0 or -errno. */
 int sysfs_list(const struct root *root, const char *dir, int (*each)(void *ctx, const char *name), void *ctx);
 

@@ -209,6 +209,53 @@ echo "protect $disk 144d:a808:144d:a801 /" >root/etc/preclaim.image
 apply 0 && grep -q "<4>preclaim: $disk .*: carries /; claimed all the same" root/dev/kmsg && [ "$(override $disk)" = vfio-pci ]
 ok 'an image takes it'
 
+# marks EXPRESSION: what sed(1) makes of ADDRESS-MODALIAS of all devices is what is marked
+marks() {
+	(cd root/sys/bus/pci/devices && for d in *; do echo "$d-$(cat "$d/modalias")"; done) | sed "$1" | sort >want
+	find root/etc/preclaim.settled -type f -printf '%f\n' 2>err | sort | diff - want >>err
+}
+image "claim 01:00 02:00.0
+keep 01:00.3
+claim 00:1f.3 driver=none"
+modprobe
+echo "protect $disk 144d:a808:144d:a801 /" >root/etc/preclaim.image
+apply 0 && marks '/01:00.[012]\|02:00/s/-.*/-vfio-pci/; /00:1f.3/d'
+ok 'an image marks what is left to the host, and what is claimed with its driver'
+apply 0 && marks '/01:00.[012]\|02:00/s/-.*/-vfio-pci/; /00:1f.3/d'
+ok 'a second run marks the same'
+image 'claim 01:00 class=01'
+echo "protect $disk 144d:a808:144d:a801 /" >root/etc/preclaim.image
+apply 1 && marks '/01:00\|02:00\|00:17/d'
+ok 'what could not be claimed, or was refused, has no mark'
+image 'vfs 05:00.0=2
+claim 06:00.1 driver=igb' server-sriov
+touch root/etc/preclaim.image
+apply 1
+marks '/05:00.0\|05:10\|06:00.1\|06:02/d'
+ok 'neither have VFs and PFs that are to have any'
+image '' desktop-no-iommu
+touch root/etc/preclaim.image
+apply 0 && marks ''
+ok 'without a rule all have one'
+image 'group claim' desktop-no-iommu
+touch root/etc/preclaim.image
+apply 0 && marks 'd'
+ok 'with rules, those without a group that may come have none'
+image "claim $gpu"
+modprobe
+touch root/etc/preclaim.image
+from_udev add >/dev/null
+[ ! -e root/etc/preclaim.settled ]
+ok 'a run of udev marks nothing'
+machine ''
+apply 0 && [ ! -e root/etc/preclaim.settled ]
+ok 'nor does one on a running host'
+image ''
+touch root/etc/preclaim.image
+ln -s ../run root/etc/preclaim.settled
+apply 0 && [ "$(ls -A root/run)" = preclaim ] && [ ! -s err ]
+ok 'a link in the place of the marks is not followed'
+
 image "claim $gpu"
 [ "$(from_udev add) $(from_udev add) $(from_udev bind)" = '1 0 1' ]
 ok 'what failed is told once, and again when a driver has come'

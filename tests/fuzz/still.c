@@ -100,6 +100,21 @@ int sysfs_replace(const struct root *root, const char *dir, const char *name, co
 	return -EROFS;
 }
 
+int sysfs_make(const struct root *root, const char *dir, struct root *out)
+{
+	(void)root;
+	(void)dir;
+	(void)out;
+	return -EROFS;
+}
+
+int sysfs_touch(const struct root *root, const char *name)
+{
+	(void)root;
+	(void)name;
+	return -EROFS;
+}
+
 int sysfs_lock(const struct root *root, const char *dir, const char *name)
 {
 	(void)root;

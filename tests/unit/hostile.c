@@ -83,6 +83,7 @@ WRAP("wait", int, poll, -1, (struct pollfd *fds, nfds_t n, int timeout), (fds, n
 WRAP("wait", pid_t, waitpid, -1, (pid_t pid, int *status, int options), (pid, status, options))
 WRAP("exec", int, execve, -1, (const char *path, char *const argv[], char *const env[]), (path, argv, env))
 WRAP("run", int, mkdirat, -1, (int dir, const char *path, mode_t mode), (dir, path, mode))
+WRAP("run", int, mknodat, -1, (int dir, const char *path, mode_t mode, dev_t dev), (dir, path, mode, dev))
 WRAP("run", int, renameat, -1, (int from, const char *old, int to, const char *new), (from, old, to, new))
 WRAP("run", int, flock, -1, (int fd, int operation), (fd, operation))
 WRAP("socket", int, socket, -1, (int family, int type, int protocol), (family, type, protocol))

@@ -674,6 +674,21 @@ int sysfs_replace(const struct root *root, const char *dir, const char *name, co
 	return 0;
 }
 
+int sysfs_make(const struct root *root, const char *dir, struct root *out)
+{
+	int r = simple(VERB_REPLACE, dir);
+
+	(void)root;
+	*out = (struct root){ .fd = -1, .path = dir };
+	return r < 0 ? r : -m->run_error;
+}
+
+int sysfs_touch(const struct root *root, const char *name)
+{
+	(void)root;
+	return simple(VERB_REPLACE, name);
+}
+
 int sysfs_lock(const struct root *root, const char *dir, const char *name)
 {
 	char again[32];
