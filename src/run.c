@@ -17,12 +17,12 @@
 #include "clock.h"
 #include "config.h"
 #include "describe.h"
+#include "mark.h"
 #include "match.h"
 #include "plan.h"
 #include "protect.h"
 #include "report.h"
 #include "scan.h"
-#include "settled.h"
 #include "show.h"
 #include "sysfs.h"
 #include "text.h"
@@ -562,6 +562,7 @@ static void write_status(const struct run *run, const struct outcome *outcome)
 
 	if (r < 0)
 		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", text_error(-r), -r);
+	mark_claimed(&run->root, &run->plan, outcome);
 }
 
 /* For status and check in the real root: what this boot's image had. */
@@ -731,7 +732,7 @@ static int apply_all(struct run *run)
 		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		write_status(run, outcome);
 		if (run->config.has_facts && run->n_asked == 0 && !run->incomplete)
-			settled_mark(&run->root, &run->plan, outcome);
+			mark_settled(&run->root, &run->plan, outcome);
 		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);
 		r = tally.broken ? (int)EXIT_SYSTEM : (int)exit_status(run, plan_holds(&run->plan) && tally.failed == 0);

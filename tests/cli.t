@@ -87,8 +87,10 @@ ok 'the last record sums up'
 ok 'a console that shows all gets nothing twice'
 [ "$(grep -cE '^0000:01:00\.[0-3] 10de:[0-9a-f]{4} claim claimed vfio-pci [0-9]+ /etc/preclaim.conf:1 [0-9]+$' root/run/preclaim/status)" = 4 ]
 ok 'the status file has a line for each device'
-[ "$(stat -c '%a %a' root/run/preclaim/status)" = '644 644' ] && [ "$(ls -A root/run/preclaim)" = "$(printf 'lock\nrules\nstatus')" ]
+[ "$(stat -c '%a %a' root/run/preclaim/status)" = '644 644' ] && [ "$(ls -A root/run/preclaim)" = "$(printf 'claimed\nlock\nrules\nstatus')" ]
 ok 'nothing else is left below /run'
+[ "$(ls root/run/preclaim/claimed)" = "$(printf "0000:01:00.%s-vfio-pci\n" 0 1 2 3)" ] && [ "$(stat -c %a root/run/preclaim/claimed)" = 755 ]
+ok 'what was claimed is marked, with its driver'
 before=$(cat root/modprobe.log)
 apply 0 && [ "$(cat root/modprobe.log)" = "$before" ]
 ok 'a second run has nothing to do'
@@ -157,8 +159,11 @@ ok 'without /run the claim is made, with a warning'
 image "claim $gpu"
 modprobe
 ln -s ../etc root/run/preclaim
-apply 0 && [ ! -e root/etc/status ]
+apply 0 && [ ! -e root/etc/status ] && [ ! -e root/etc/claimed ]
 ok 'a link planted in /run leads nowhere'
+rm root/run/preclaim && mkdir root/run/preclaim && ln -s ../../etc root/run/preclaim/claimed
+apply 0 && [ ! -e "root/etc/$gpu-vfio-pci" ]
+ok 'nor does one in its directory there'
 
 machine "claim 01:00"
 modprobe

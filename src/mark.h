@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MARK_H
+#define MARK_H
+
+#include "report.h"
+
+/*
+ * Leave marks for conf/65-preclaim.rules, which cannot ask: empty files, whose
+ * names fit a device only as long as it is what it was. What cannot be marked
+ * is only done again by udev, or once too often.
+ *
+ * Claimed: /run/preclaim/claimed/ADDRESS-DRIVER, so that no host driver is
+ * loaded for what a guest is to have. The caller holds the run's lock.
+ */
+void mark_claimed(const struct root *root, const struct plan *plan, const struct outcome *outcome);
+
+/*
+ * Settled: what a run over all devices has left nothing to do for, so that no
+ * process is started when udevd has all devices announced once more. A claimed
+ * one as above, one that no rule asks for as ADDRESS-MODALIAS; in
+ * /etc/preclaim.settled, which is the image's and ends with it.
+ */
+void mark_settled(const struct root *root, const struct plan *plan, const struct outcome *outcome);
+
+#endif
