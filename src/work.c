@@ -2,9 +2,9 @@
 /*
  * Writes that may block. A driver's probe, remove or sriov_configure runs
  * inside the write(2) that asks for it, and may take seconds or never end; so
- * they are made by a child, and when that hangs another goes on. The queue is
- * in memory that all share, and a child says only that it has come to its end:
- * to say so of each write would cost more than most of them do.
+ * they are made by a child, and when that takes long another goes on. The
+ * queue is in memory that all share, and a child says only that it has come to
+ * its end: to say so of each write would cost more than most of them do.
  */
 #include "work.h"
 
@@ -18,7 +18,10 @@
 
 #include "clock.h"
 
-enum { FDS = 2 * WORKERS_MAX + 32 };	/* more than we ever have open */
+enum {
+	FDS = 2 * WORKERS_MAX + 32,	/* more than we ever have open */
+	HELP_MS = 5,			/* how long the queue may stand still: most writes take less than one */
+};
 
 enum { SLOT_FREE, SLOT_QUEUED, SLOT_ENDED };
 
@@ -173,14 +176,12 @@ static struct worker *find_worker(struct pool *pool, bool awake)
 	return NULL;
 }
 
-/* See to it that someone is at the queue. 0, -EBUSY where all workers are stuck, or -errno. */
+/* Have one more at the queue. 0, -EBUSY where there are as many as can be, or -errno. */
 static int wake_worker(struct pool *pool)
 {
 	struct worker *w = find_worker(pool, false);
 	int r;
 
-	if (find_worker(pool, true))
-		return 0;
 	if (!w) {
 		if (pool->n == WORKERS_MAX)
 			return -EBUSY;
@@ -238,8 +239,31 @@ static int wait_for_worker(struct pool *pool, unsigned timeout_ms)
 	return 0;
 }
 
+/*
+ * Wait for a write to end. While what is next in the queue stays there, those
+ * who are at it are all at writes that take their time, most of it asleep in
+ * some driver's remove: one more worker makes them overlap. 0, -ETIMEDOUT or
+ * -errno.
+ */
+static int wait_for_write(struct pool *pool, const struct request *queued, uint64_t deadline_us)
+{
+	uint64_t now = clock_us();
+	unsigned left_ms = now < deadline_us ? (unsigned)((deadline_us - now + 999) / 1000) : 0;
+	int r;
+
+	if (!queued || left_ms <= HELP_MS)
+		return wait_for_worker(pool, left_ms);
+	r = wait_for_worker(pool, HELP_MS);
+	if (r != -ETIMEDOUT)
+		return r;
+	if (find_state(pool, SLOT_QUEUED) == queued)
+		wake_worker(pool);
+	return 0;
+}
+
 int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out)
 {
+	uint64_t deadline_us = clock_us() + timeout_ms * 1000ull;
 	int r = 0;
 
 	for (;;) {
@@ -251,13 +275,13 @@ int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out)
 		}
 		if (r < 0)
 			return r;
-		r = queued ? wake_worker(pool) : 0;
+		r = queued && !find_worker(pool, true) ? wake_worker(pool) : 0;
 		if (r < 0 && r != -EBUSY && take(queued, SLOT_ENDED)) {
 			queued->error = r;
 			queued->us = 0;
 			continue;
 		}
-		r = wait_for_worker(pool, timeout_ms);
+		r = wait_for_write(pool, queued, deadline_us);
 	}
 }
 

@@ -291,8 +291,10 @@ static void run(const struct scenario *s, const struct trouble *t, struct outcom
 	setpgid(pid, pid);
 	o->ended = await(pid, &status);
 	o->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	if (!o->ended || t->effect == EFFECT_HANG)
+	if (!o->ended)
 		kill(-pid, SIGKILL);
+	else if (t->effect == EFFECT_HANG)
+		model_kill(pid);
 	/* what it has left behind, which is ours now */
 	while (await(-1, &status))
 		;

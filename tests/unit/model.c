@@ -83,6 +83,13 @@ static void unlock_model(void)
 	__atomic_store_n(&m->busy, 0, __ATOMIC_RELEASE);
 }
 
+void model_kill(pid_t group)
+{
+	lock_model();
+	kill(-group, SIGKILL);
+	unlock_model();
+}
+
 /*
  * Never comes back; the test leaves no process behind for long, though. What a
  * test has ended as stays until it is waited for, which may be for us.
@@ -102,6 +109,17 @@ static bool registered(const char *driver)
 		if (m->driver[i][0] && strcmp(m->driver[i], driver) == 0)
 			return true;
 	return false;
+}
+
+/* Whether as many devices are being taken from their drivers as have to be. */
+static bool others_leave(void)
+{
+	m->asked++;
+	unlock_model();
+	for (int i = 0; i < 400 && m->asked < m->together; i++)
+		usleep(10000);
+	lock_model();
+	return m->asked >= m->together;
 }
 
 /* pci_match_device(): with an override its driver alone, else the one with the ids */
@@ -261,7 +279,7 @@ static int operation(enum verb verb, const char *path, const char *value, bool *
 	case EFFECT_HANG:
 		hang();
 	case EFFECT_KILL:
-		kill(0, SIGKILL);
+		model_kill(0);
 		pause();
 		break;
 	default:
@@ -524,7 +542,7 @@ static int write_attribute(const char *path, const char *value)
 		/* unbind_store() in drivers/base/bus.c */
 		if (strcmp(value, d->addr) != 0)
 			return -ENODEV;
-		if (d->hangs)
+		if (d->hangs || !others_leave())
 			hang();
 		d->driver[0] = '\0';
 		return 0;

@@ -11,6 +11,8 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include <sys/types.h>
+
 #include "../../src/preclaim.h"
 
 enum { MODEL_DEVICES = 96, MODEL_DRIVERS = 24, MODEL_VFS = 6, MODEL_LOG = 65536 };
@@ -83,6 +85,8 @@ struct model {
 	const char *facts;		/* /etc/preclaim.image, or NULL */
 	int run_error;			/* errno of all that is written below /run */
 	bool modprobe_hangs;
+	int together;			/* a driver lets go of a device only as it is asked for so many */
+	int asked;			/* that it has been asked for so far */
 	bool runs;			/* only then are operations counted */
 	unsigned operations;		/* of the fault's verbs, so far */
 	unsigned writes;		/* to attributes, so far */
@@ -103,6 +107,9 @@ struct model *model_own(void);
 
 /* A machine from a manifest (see tests/mktree), whose drivers are those that hold its devices there. */
 struct model *model_load(const char *file);
+
+/* SIGKILL for a group of processes, 0 for one's own; in the middle of a write it would not come on a real machine either. */
+void model_kill(pid_t group);
 
 /* Register a driver, which then binds what is free and its own, as a module does when it is loaded. */
 void model_register(const char *driver);

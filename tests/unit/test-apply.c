@@ -11,6 +11,7 @@
 #include "../../src/apply.h"
 #include "../../src/clock.h"
 #include "../../src/run.h"
+#include "../../src/work.h"
 #include "model.h"
 #include "tap.h"
 
@@ -73,22 +74,30 @@ static unsigned times(const char *text, const char *in)
 	return n;
 }
 
-/* More devices that hang than there is time to wait for. */
+/* So many NICs, each in a group of its own. */
+static void nics(int n)
+{
+	static char addr[MODEL_DEVICES][ADDR_MAX];
+
+	m = model_new();
+	for (int i = 0; i < n; i++) {
+		snprintf(addr[i], sizeof(addr[i]), "0000:%02x:00.0", i + 1);
+		m->device[i] = (struct model_device){ .addr = addr[i], .modalias = NIC, .group = i, .native = "e1000e" };
+	}
+}
+
+/* More devices that hang than can be waited for. */
 static void hangs(void)
 {
-	static const char *const addr[] = {
-		"0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:04:00.0", "0000:05:00.0", "0000:06:00.0", "0000:07:00.0", "0000:08:00.0",
-		"0000:09:00.0", "0000:0a:00.0", "0000:0b:00.0", "0000:0c:00.0",
-	};
-	const int n = sizeof(addr) / sizeof(addr[0]);
+	const int n = WORKERS_MAX + 6;
 	unsigned begun, left;
 	struct tally t;
 
-	m = model_new();
+	nics(n);
 	for (int i = 0; i < n; i++)
-		m->device[i] = (struct model_device){ .addr = addr[i], .modalias = NIC, .group = i, .native = "e1000e", .hangs = true };
+		m->device[i].hangs = true;
 	model_register("vfio-pci");
-	t = apply_rules("timeout 1\nclaim *:*\n");
+	t = apply_rules("timeout 3\nclaim *:*\n");
 	begun = times("vfio-pci\n", m->probes);
 	left = times("there was no time left for it; another run finishes it", m->log);
 	ok(t.failed == (unsigned)n && begun > 1 && left > 0 && begun + left == (unsigned)n &&
@@ -96,6 +105,21 @@ static void hangs(void)
 	   "where many probes hang, those for which there is no time are told apart, and out of the host's reach all the same");
 	usleep(500000);
 	ok(times("vfio-pci\n", m->probes) == begun, "nor is any begun after the end of the run");
+}
+
+/* One after the other would take more than the time that there is. */
+static void overlaps(void)
+{
+	const int n = 20;
+	struct tally t;
+
+	nics(n);
+	model_register("e1000e");
+	model_register("vfio-pci");
+	m->together = n;
+	t = apply_rules("timeout 2\nclaim *:*\n");
+	ok(t.claimed == (unsigned)n && times("claimed by vfio-pci, taken from e1000e", m->log) == (unsigned)n,
+	   "drivers that take their time to let go of devices do so at the same time");
 }
 
 static void claims(void)
@@ -386,6 +410,7 @@ int main(void)
 {
 	claims();
 	hangs();
+	overlaps();
 	names();
 	failures();
 	vfs();
