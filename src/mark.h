@@ -7,7 +7,7 @@
 /*
  * Leave marks for conf/65-preclaim.rules, which cannot ask: empty files, whose
  * names fit a device only as long as it is what it was. What cannot be marked
- * is only done again by udev, or once too often.
+ * is only looked at once more.
  *
  * Claimed: /run/preclaim/claimed/ADDRESS-DRIVER, so that no host driver is
  * loaded for what a guest is to have. The caller holds the run's lock.
@@ -15,11 +15,11 @@
 void mark_claimed(const struct root *root, const struct plan *plan, const struct outcome *outcome);
 
 /*
- * Settled: what a run over all devices has left nothing to do for, so that no
- * process is started when udevd has all devices announced once more. A claimed
- * one as above, one that no rule asks for as ADDRESS-MODALIAS; in
- * /etc/preclaim.settled, which is the image's and ends with it.
+ * Settled: ADDRESS-MODALIAS of what a run over all devices has found that no
+ * rule is about, so that no process is started for it when udevd has all
+ * devices announced once more. In /etc/preclaim.settled, which is the image's
+ * and ends with it, and is there only after such a run.
  */
-void mark_settled(const struct root *root, const struct plan *plan, const struct outcome *outcome);
+void mark_settled(const struct root *root, const struct plan *plan);
 
 #endif

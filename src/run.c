@@ -732,7 +732,7 @@ static int apply_all(struct run *run)
 		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		write_status(run, outcome);
 		if (run->config.has_facts && run->n_asked == 0 && !run->incomplete)
-			mark_settled(&run->root, &run->plan, outcome);
+			mark_settled(&run->root, &run->plan);
 		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);
 		r = tally.broken ? (int)EXIT_SYSTEM : (int)exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
