@@ -23,8 +23,8 @@ struct protects {
  * Nothing is found, and nothing warned of, without PCI functions, in an
  * initramfs (rootfs is on /), and of a file that is not there. in_use: find
  * also what else is mounted, or a member of a volume or array that is there
- * (sys/class/block/.../holders). 0, or -errno and which
- * path that was of; give what it found to protect_free().
+ * (sys/class/block/.../holders). 0, or -errno and in unread which path that
+ * was of; give what it found to protect_free().
  */
 int protect_find(const struct root *root, const struct devices *devices, bool in_use, struct protects *out);
 void protect_free(struct protects *protects);
