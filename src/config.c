@@ -118,6 +118,7 @@ static int read_cmdline(struct config *c, const struct root *root, const struct 
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
+		c->partial = true;
 		report_say(report, LEVEL_WARNING, "/proc/cmdline: cannot read it, so its rules are not known: %s (%d)",
 			   text_error(-r), -r);
 		return 0;
@@ -149,6 +150,7 @@ int config_read(struct config *out, const struct root *root, const struct report
 	}
 	if (r >= 0)
 		r = cmdline ? rules_add_cmdline(&out->rules, str_of(cmdline)) : read_cmdline(out, root, report);
+	out->partial |= out->unreadable || file || cmdline;
 	return r;
 }
 

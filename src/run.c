@@ -731,7 +731,7 @@ static int apply_all(struct run *run)
 	if (outcome) {
 		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
 		write_status(run, outcome);
-		if (run->config.has_facts && run->n_asked == 0 && !run->incomplete)
+		if (run->config.has_facts && !run->config.partial && run->n_asked == 0 && !run->incomplete)
 			mark_settled(&run->root, &run->plan);
 		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);

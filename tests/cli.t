@@ -245,6 +245,19 @@ image 'group claim' desktop-no-iommu
 touch root/etc/preclaim.image
 apply 0 && marks 'd'
 ok 'with rules, those without a group that may come have none'
+for spoilt in 'rm root/proc/cmdline' 'mkdir root/etc/preclaim.conf'; do
+	image ''
+	touch root/etc/preclaim.image
+	rm root/etc/preclaim.conf
+	$spoilt
+	timeout 30 "$preclaim" apply --root root >out 2>err
+	[ ! -e root/etc/preclaim.settled ]
+	ok "not all rules may be known, so nothing is marked: $spoilt"
+done
+image ''
+touch root/etc/preclaim.image
+apply 0 --cmdline '' && [ ! -e root/etc/preclaim.settled ]
+ok 'nor with other rules than those of the image'
 image "claim $gpu"
 modprobe
 touch root/etc/preclaim.image
