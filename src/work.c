@@ -20,7 +20,7 @@
 
 enum {
 	FDS = 2 * WORKERS_MAX + 32,	/* more than we ever have open */
-	HELP_MS = 5,			/* how long the queue may stand still: most writes take less than one */
+	HELP_MS = 5,			/* how long the queue may stand still for each who is at it: most writes take less than one */
 };
 
 enum { SLOT_FREE, SLOT_QUEUED, SLOT_ENDED };
@@ -248,12 +248,15 @@ static int wait_for_worker(struct pool *pool, unsigned timeout_ms)
 static int wait_for_write(struct pool *pool, const struct request *queued, uint64_t deadline_us)
 {
 	uint64_t now = clock_us();
-	unsigned left_ms = now < deadline_us ? (unsigned)((deadline_us - now + 999) / 1000) : 0;
+	unsigned left_ms = now < deadline_us ? (unsigned)((deadline_us - now + 999) / 1000) : 0, help_ms = 0;
 	int r;
 
-	if (!queued || left_ms <= HELP_MS)
+	/* the more are at it the longer, lest a machine that is slow itself gets many more processes */
+	for (size_t i = 0; i < pool->n; i++)
+		help_ms += pool->worker[i].awake ? HELP_MS : 0;
+	if (!queued || left_ms <= help_ms)
 		return wait_for_worker(pool, left_ms);
-	r = wait_for_worker(pool, HELP_MS);
+	r = wait_for_worker(pool, help_ms);
 	if (r != -ETIMEDOUT)
 		return r;
 	if (find_state(pool, SLOT_QUEUED) == queued)

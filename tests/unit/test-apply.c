@@ -110,14 +110,14 @@ static void hangs(void)
 /* One after the other would take more than the time that there is. */
 static void overlaps(void)
 {
-	const int n = 20;
+	const int n = 30;
 	struct tally t;
 
 	nics(n);
 	model_register("e1000e");
 	model_register("vfio-pci");
 	m->together = n;
-	t = apply_rules("timeout 2\nclaim *:*\n");
+	t = apply_rules("timeout 4\nclaim *:*\n");
 	ok(t.claimed == (unsigned)n && times("claimed by vfio-pci, taken from e1000e", m->log) == (unsigned)n,
 	   "drivers that take their time to let go of devices do so at the same time");
 }
