@@ -12,7 +12,7 @@ struct config {
 	char **text;
 	size_t n;
 	bool unreadable;	/* a source is there but could not be read; it has been told */
-	bool partial;		/* a later run may know other rules: that, or no command line was there, or others were given */
+	bool partial;		/* a later run may know other rules: files or the command line could not be read, or others were given */
 	bool has_facts;		/* this is an image, with what its hook found on the machine that made it */
 };
 

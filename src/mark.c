@@ -27,9 +27,10 @@ void mark_claimed(const struct root *root, const struct plan *plan, const struct
 			char name[MARK_SIZE], addr[ADDR_MAX];
 			struct text t = text_in(name, sizeof(name));
 
+			if (!is_claimed(d, &outcome[i]))
+				continue;
 			text_add(&t, "%s-%s", text_addr(addr, d->addr), d->driver);
-			if (is_claimed(d, &outcome[i]))
-				sysfs_touch(&dir, name);
+			sysfs_touch(&dir, name);
 		}
 		sysfs_leave(&dir);
 	}
@@ -62,11 +63,12 @@ void mark_settled(const struct root *root, const struct plan *plan)
 		char name[MARK_SIZE], addr[ADDR_MAX];
 		struct text t = text_in(name, sizeof(name));
 
+		if (!is_settled(plan, i))
+			continue;
 		/* modalias_show() in drivers/pci/pci-sysfs.c */
 		text_add(&t, "%s-pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02x", text_addr(addr, d->addr), d->ids.vendor, d->ids.device,
 			 d->ids.subvendor, d->ids.subdevice, d->ids.class >> 16, d->ids.class >> 8 & 0xff, d->ids.class & 0xff);
-		if (is_settled(plan, i))
-			sysfs_touch(&dir, name);
+		sysfs_touch(&dir, name);
 	}
 	sysfs_leave(&dir);
 }

@@ -8,7 +8,7 @@
 #include "sysfs.h"
 
 enum {
-	WORKERS_MAX = 64,	/* one for each write that hangs, and one for the others */
+	WORKERS_MAX = 64,	/* so many writes can be under way, those that hang among them */
 	QUEUE_MAX = 256,	/* writes handed over together */
 	VALUE_SIZE = DRIVER_MAX + 8,
 };
@@ -42,8 +42,8 @@ struct pool pool_new(const struct root *root);
 void pool_close(struct pool *pool);
 
 /*
- * Put a write at the end of the queue, which is worked off in its order while
- * pool_wait() waits. 0, -EBUSY where there is no room in it, or -errno.
+ * Put a write at the end of the queue. They are begun in its order while
+ * pool_wait() waits, and may overlap where they take long. 0, -EBUSY where there is no room in it, or -errno.
  */
 int pool_write(struct pool *pool, int32_t task, const char *path, const char *value);
 
