@@ -31,10 +31,11 @@ enum { TASK_DIRECT = INT32_MAX, MODALIAS_MAX = 128 };
 struct state {
 	bool touched;		/* the plan has a step for it */
 	bool busy;		/* a write for it is under way */
+	unsigned round;		/* of run_steps(), in which one of its steps could not be done yet: nor can those after it */
 	bool failed;
 	enum operation operation;	/* what failed, or is under way */
 	int error;
-	unsigned takes;
+	unsigned tries;		/* how often a driver was taken off it, or asked for once more */
 	char taken_from[DRIVER_MAX];
 };
 
@@ -210,7 +211,7 @@ static bool probe(struct apply *a, size_t step, struct device *d)
 	if (d->driver[0]) {
 		if (is_registering(a, d))
 			return false;
-		if (a->state[dev].takes++ < TAKE_TRIES) {
+		if (a->state[dev].tries++ < TAKE_TRIES) {
 			unbind(a, step, d);
 			return false;
 		}
@@ -356,6 +357,11 @@ static bool hand_over(struct apply *a, size_t step, const struct device *d)
 	int r = 0;
 
 	flush(a);
+	if (a->state[dev].tries > 0) {
+		scan_driver(a->root, &a->devices->dev[dev]);
+		if (d->driver[0])
+			return true;
+	}
 	if (fenced && !vfs_are_safe(a, d->pf)) {
 		if (vfs_are_busy(a, d->pf))
 			return false;
@@ -372,9 +378,11 @@ static bool hand_over(struct apply *a, size_t step, const struct device *d)
 		start_write(a, step, STEP_PROBE, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
 	else
 		fail(a, dev, STEP_HAND, r);
-	if (fenced)
-		raise_fence(a, &a->devices->dev[d->pf], path);
-	return true;
+	if (!fenced)
+		return true;
+	raise_fence(a, &a->devices->dev[d->pf], path);
+	/* a write that takes long may have come to the device only when the fence was up again: once more, when it has ended */
+	return !a->state[dev].busy || a->state[dev].tries++ > 0;
 }
 
 /* Do one step, or start it. False where it must be looked at again. */
@@ -430,18 +438,27 @@ static bool run_step(struct apply *a, size_t i)
 /* All steps in their order; those of a device whose write is slow wait for it, the others do not. */
 static void run_steps(struct apply *a)
 {
+	unsigned round = 0;
 	bool all_done;
 
 	do {
 		all_done = true;
 		a->registering = false;
+		round++;
 		for (size_t i = 0; i < a->plan->steps; i++) {
+			struct state *st = &a->state[a->plan->step[i].dev];
+			bool module = a->plan->step[i].operation == STEP_MODULE;
+
 			if (a->done[i])
 				continue;
-			a->done[i] = run_step(a, i);
-			all_done &= a->done[i];
+			/* a module is not for that device alone */
+			a->done[i] = (module || st->round != round) && run_step(a, i);
+			if (!a->done[i]) {
+				st->round = round;
+				all_done = false;
+			}
 			/* overrides may have to be written in another spelling before the probes */
-			if (a->plan->step[i].operation == STEP_MODULE)
+			if (module)
 				all_done = false, i = (size_t)-1;
 		}
 		flush(a);

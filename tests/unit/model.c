@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,6 +13,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../src/sysfs.h"
@@ -26,42 +30,34 @@ const char *const verb_name[VERBS] = {
 
 static const char devices_dir[] = "sys/bus/pci/devices";
 
+enum {
+	LEFT_S = 20,		/* what is left of a test that was killed ends after that */
+	LOOK_NS = 200000,	/* how often those who wait look whether nothing happens any more, */
+	LOOK_MOST_NS = 4000000,	/* the longer they wait the less */
+};
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+
 static struct model *m;
 static int lock_file = -1;
 static bool has_lock;
 
 void *__real_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 
-/* Memory that preclaim's child processes share, and a lock that none of an earlier machine's holds. */
-static struct model *allocate(void)
-{
-	struct model *new = __real_mmap(NULL, sizeof(*new), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (lock_file >= 0)
-		close(lock_file);
-	lock_file = memfd_create("lock", 0);
-	if (new == MAP_FAILED || lock_file < 0)
-		abort();
-	new->owner = getpid();
-	return new;
-}
-
+/* In memory that preclaim's child processes share, with a lock that none of an earlier machine's holds. */
 struct model *model_new(void)
 {
 	tree_clear();
 	if (m)
 		munmap(m, sizeof(*m));
-	m = allocate();
-	return m;
-}
-
-struct model *model_own(void)
-{
-	struct model *parents = m;
-
-	m = allocate();
-	memcpy(m, parents, sizeof(*m));
+	m = __real_mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (lock_file >= 0)
+		close(lock_file);
+	lock_file = memfd_create("lock", 0);
+	if (m == MAP_FAILED || lock_file < 0)
+		abort();
 	m->owner = getpid();
+	m->now_us = 1000000;
 	return m;
 }
 
@@ -90,16 +86,14 @@ void model_kill(pid_t group)
 	unlock_model();
 }
 
-/*
- * Never comes back; the test leaves no process behind for long, though. What a
- * test has ended as stays until it is waited for, which may be for us.
- */
+/* Never comes back, and wakes nobody; the test leaves no process behind for long, though. */
 static _Noreturn void hang(void)
 {
+	struct pollfd owner = { .fd = (int)syscall(SYS_pidfd_open, m->owner, 0), .events = POLLIN };
+
 	if (has_lock)
 		unlock_model();
-	for (int i = 0; i < 400 && kill(m->owner, 0) == 0; i++)
-		usleep(50000);
+	__real_poll(&owner, 1, LEFT_S * 1000);
 	_exit(1);
 }
 
@@ -114,12 +108,16 @@ static bool registered(const char *driver)
 /* Whether as many devices are being taken from their drivers as have to be. */
 static bool others_leave(void)
 {
-	m->asked++;
+	int asked = ++m->asked;
+
 	unlock_model();
-	for (int i = 0; i < 400 && m->asked < m->together; i++)
-		usleep(10000);
+	if (asked >= m->together)
+		syscall(SYS_futex, &m->asked, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	for (; asked < m->together; asked = __atomic_load_n(&m->asked, __ATOMIC_SEQ_CST))
+		if (syscall(SYS_futex, &m->asked, FUTEX_WAIT, asked, &(struct timespec){ .tv_sec = LEFT_S }, NULL, 0) < 0 && errno == ETIMEDOUT)
+			break;
 	lock_model();
-	return m->asked >= m->together;
+	return asked >= m->together;
 }
 
 /* pci_match_device(): with an override its driver alone, else the one with the ids */
@@ -259,12 +257,12 @@ static int operation(enum verb verb, const char *path, const char *value, bool *
 	const struct trouble *f = &m->trouble;
 	unsigned n;
 
-	if (!m->runs || !(f->verbs >> verb & 1) || (f->effect == EFFECT_HANG && !may_hang(verb, path)))
+	if (!m->runs || !(f->verbs >> verb & 1) || ((f->effect == EFFECT_HANG || f->effect == EFFECT_SLOW) && !may_hang(verb, path)))
 		return 0;
 	n = __atomic_add_fetch(&m->operations, 1, __ATOMIC_SEQ_CST);
 	if (n != f->at)
 		return f->effect == EFFECT_FAIL_ON && m->struck.is && m->struck.verb == verb && strcmp(m->struck.path, path) == 0 &&
-		       strcmp(m->struck.value, value) == 0 ? -f->error : 0;
+		       strcmp(m->struck.value, value) == 0 ? -f->number : 0;
 	m->struck.verb = verb;
 	snprintf(m->struck.path, sizeof(m->struck.path), "%s", path);
 	snprintf(m->struck.value, sizeof(m->struck.value), "%s", value);
@@ -272,12 +270,15 @@ static int operation(enum verb verb, const char *path, const char *value, bool *
 	switch (f->effect) {
 	case EFFECT_FAIL:
 	case EFFECT_FAIL_ON:
-		return -f->error;
+		return -f->number;
 	case EFFECT_SHORT:
 		*cut = true;
 		return 0;
 	case EFFECT_HANG:
 		hang();
+	case EFFECT_SLOW:
+		poll(NULL, 0, f->number);
+		return 0;
 	case EFFECT_KILL:
 		model_kill(0);
 		pause();
@@ -342,9 +343,37 @@ void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t
 	return fails(VERB_MALLOC) ? MAP_FAILED : __real_mmap(at, len, protection, flags, fd, offset);
 }
 
+/* Make a process one of the run's. Its place, of which its own is the only one it may write to. */
+static struct process *enlist(int pid)
+{
+	struct process *p;
+
+	for (p = m->process; p < m->process + MODEL_PROCESSES; p++)
+		if (p->pid == pid)
+			return p;
+	for (p = m->process; p < m->process + MODEL_PROCESSES; p++) {
+		int none = 0;
+
+		if (__atomic_compare_exchange_n(&p->pid, &none, pid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+			p->deadline_us = 0;
+			return p;
+		}
+	}
+	abort();
+}
+
 pid_t __wrap_fork(void)
 {
-	return fails(VERB_FORK) ? -1 : __real_fork();
+	pid_t pid;
+
+	if (fails(VERB_FORK))
+		return -1;
+	if (m)
+		enlist(getpid());
+	pid = __real_fork();
+	if (m && pid > 0)
+		enlist(pid);
+	return pid;
 }
 
 int __wrap_pipe(int ends[2])
@@ -354,25 +383,100 @@ int __wrap_pipe(int ends[2])
 
 /* All waiting of preclaim's is by these two. */
 uint64_t __real_clock_us(void);
-int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 uint64_t __wrap_clock_us(void);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 
 uint64_t __wrap_clock_us(void)
 {
-	return __real_clock_us() * (m && m->haste ? m->haste : 1);
+	return m ? __atomic_load_n(&m->now_us, __ATOMIC_SEQ_CST) : __real_clock_us();
 }
 
+static void read_proc(int pid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+}
+
+/*
+ * Whether a process is asleep, and how often it has gone to sleep until now.
+ * One that is about to has a state that says so already, but nothing that it
+ * waits in (proc_pid_status(5), proc_pid_wchan(5)).
+ */
+static enum { GONE, RUNS, SLEEPS } state_of(int pid, unsigned long *times)
+{
+	static const char label[] = "\nvoluntary_ctxt_switches:";
+	char text[4096], waits_in[64], *state, *switches;
+
+	read_proc(pid, "wchan", waits_in, sizeof(waits_in));
+	read_proc(pid, "status", text, sizeof(text));
+	state = strstr(text, "\nState:\t");
+	switches = strstr(text, label);
+	if (!state || !switches || state[8] == 'Z' || state[8] == 'X')
+		return GONE;
+	*times += strtoul(switches + strlen(label), NULL, 10);
+	return state[8] == 'S' && waits_in[0] && strcmp(waits_in, "0") != 0 ? SLEEPS : RUNS;
+}
+
+/* Whether all others are asleep, none of them for a shorter time than we would be; and how often they have gone to sleep. */
+static bool others_sleep(const struct process *self, unsigned long *times)
+{
+	*times = 0;
+	for (struct process *p = m->process; p < m->process + MODEL_PROCESSES; p++) {
+		int pid = __atomic_load_n(&p->pid, __ATOMIC_SEQ_CST), state;
+
+		if (pid == 0 || pid == self->pid)
+			continue;
+		state = state_of(pid, times);
+		/* unless the place is another's by now */
+		if (state == GONE)
+			__atomic_compare_exchange_n(&p->pid, &pid, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		if (state != SLEEPS || (p->deadline_us && p->deadline_us < self->deadline_us))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Wait as poll(2) does. Time is moved on by whoever waits for the earliest
+ * moment, once nothing can happen any more before that: twice all others were
+ * asleep, and not woken in between.
+ */
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-	int haste = m && m->haste ? (int)m->haste : 1;
+	struct timespec look = { .tv_nsec = LOOK_NS };
+	struct process *self;
+	int r;
 
-	return __real_poll(fds, n, timeout_ms > 0 ? (timeout_ms + haste - 1) / haste : timeout_ms);
-}
+	if (!m || timeout_ms == 0)
+		return __real_poll(fds, n, timeout_ms);
+	self = enlist(getpid());
+	self->deadline_us = timeout_ms > 0 ? m->now_us + (uint64_t)timeout_ms * 1000 : UINT64_MAX;
+	do {
+		unsigned long before, after;
 
-uint64_t model_clock_us(void)
-{
-	return __real_clock_us();
+		r = ppoll(fds, n, &look, NULL);
+		if (r != 0 || m->now_us >= self->deadline_us)
+			break;
+		if (timeout_ms < 0 || !others_sleep(self, &before) || !others_sleep(self, &after) || before != after) {
+			/* whoever looks keeps others from seeing that nothing happens */
+			look.tv_nsec = look.tv_nsec * 2 < LOOK_MOST_NS ? look.tv_nsec * 2 : LOOK_MOST_NS;
+			continue;
+		}
+		r = __real_poll(fds, n, 0);
+		if (r == 0)
+			__atomic_store_n(&m->now_us, self->deadline_us, __ATOMIC_SEQ_CST);
+	} while (r == 0 && m->now_us < self->deadline_us);
+	self->deadline_us = 0;
+	return r;
 }
 
 int model_fork(void)
@@ -550,6 +654,18 @@ static int write_attribute(const char *path, const char *value)
 	return -ENOENT;
 }
 
+/* The time that a write takes. */
+static void take_time(const char *path)
+{
+	const char *rest;
+	const struct model_device *d = find(path, &rest);
+
+	if (d && strcmp(rest, "driver_override") == 0)
+		poll(NULL, 0, d->override_ms);
+	else if (d && strcmp(rest, "driver/unbind") == 0)
+		poll(NULL, 0, d->unbind_ms);
+}
+
 int sysfs_write(const struct root *root, const char *path, const char *value)
 {
 	bool cut = false;
@@ -560,6 +676,7 @@ int sysfs_write(const struct root *root, const char *path, const char *value)
 	__atomic_add_fetch(&m->writes, 1, __ATOMIC_SEQ_CST);
 	if (r < 0)
 		return r;
+	take_time(path);
 	snprintf(part, sizeof(part), "%.*s", (int)(cut ? strlen(value) / 2 : strlen(value)), value);
 	lock_model();
 	r = write_attribute(path, part);
@@ -670,10 +787,12 @@ int sysfs_append(const struct root *root, const char *path, const char *record, 
 	(void)root;
 	if (r < 0)
 		return r;
+	lock_model();
 	if (strlen(m->log) + len < sizeof(m->log))
 		strncat(m->log, record, cut ? len / 2 : len);
 	if (cut)
 		strcat(m->log, "\n");
+	unlock_model();
 	return cut ? -EIO : 0;
 }
 

@@ -5,8 +5,12 @@
  * drivers/pci/pci-driver.c, drivers/pci/iov.c and drivers/base/dd.c have them;
  * and modprobe, whenever a program is executed. Its machine is made by hand or
  * from a manifest. It lives in shared memory, since preclaim writes from child
- * processes. Any operation can be made to fail, to hang, or to have the world
- * change before it.
+ * processes. Any operation can be made to fail, to hang, to take its time, or
+ * to have the world change before it.
+ *
+ * Time is the model's as well: nothing takes any, but what waits with poll(2).
+ * When all processes of a run are asleep, it becomes what the first of them
+ * waits for. How quick the computer is, and what else it does, makes no difference.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -15,7 +19,7 @@
 
 #include "../../src/preclaim.h"
 
-enum { MODEL_DEVICES = 96, MODEL_DRIVERS = 24, MODEL_VFS = 6, MODEL_LOG = 65536 };
+enum { MODEL_DEVICES = 96, MODEL_DRIVERS = 24, MODEL_VFS = 6, MODEL_PROCESSES = 160, MODEL_LOG = 65536 };
 
 struct model_device {
 	const char *addr;
@@ -27,6 +31,7 @@ struct model_device {
 	bool refuses;			/* every probe fails */
 	int deferrals;			/* so many probes are deferred first */
 	bool hangs;			/* unbind and probe never end */
+	int override_ms, unbind_ms;	/* how long these writes take */
 	int registering;		/* so many looks at its driver before that can be unbound from it */
 	bool late;			/* its native driver is just about to have it when the override is written */
 	bool open;			/* a guest has its VFIO group open */
@@ -54,6 +59,7 @@ enum effect {
 	EFFECT_FAIL_ON,		/* and so does every later one like it */
 	EFFECT_SHORT,		/* a write, or a list, gets no further than its half; modprobe fails */
 	EFFECT_HANG,		/* it never ends */
+	EFFECT_SLOW,		/* it takes its time, and then is made */
 	EFFECT_KILL,		/* SIGKILL, for all processes of the run */
 	EFFECT_VANISH,		/* before it, a device is pulled out */
 	EFFECT_VFS,		/* before it, someone makes VFs of a device */
@@ -64,7 +70,7 @@ struct trouble {
 	unsigned at;		/* the operation, counted from 1 among those of the verbs; 0: none */
 	unsigned verbs;		/* a bit for each */
 	enum effect effect;
-	int error;
+	int number;		/* errno of EFFECT_FAIL, milliseconds of EFFECT_SLOW */
 	int dev;		/* that vanishes, or has VFs made */
 };
 
@@ -73,6 +79,12 @@ struct struck {
 	bool is;
 	enum verb verb;
 	char path[PATH_SIZE], value[DRIVER_MAX];
+};
+
+/* A process of a run. */
+struct process {
+	int pid;		/* 0: none */
+	uint64_t deadline_us;	/* until when it waits, 0 where it doesn't */
 };
 
 struct model {
@@ -94,16 +106,14 @@ struct model {
 	struct struck struck;
 	int owner;			/* the process of the test: what hangs ends with it */
 	int busy;			/* a lock: one write after the other */
-	unsigned haste;			/* so many times as fast as ours does preclaim's time pass; 0: as fast */
+	uint64_t now_us;		/* what time it is */
+	struct process process[MODEL_PROCESSES];
 	char log[MODEL_LOG];		/* /dev/kmsg */
 	char status[MODEL_LOG];		/* /run/preclaim/status */
 };
 
 /* The one machine of a process, empty after every call. */
 struct model *model_new(void);
-
-/* Give this process the machine of its parent as it is, as one of its own. */
-struct model *model_own(void);
 
 /* A machine from a manifest (see tests/mktree), whose drivers are those that hold its devices there. */
 struct model *model_load(const char *file);
@@ -122,9 +132,6 @@ int model_find(const char *addr);
 
 /* "write" and so on */
 extern const char *const verb_name[VERBS];
-
-/* Microseconds of our time. */
-uint64_t model_clock_us(void);
 
 /* fork(2) that never fails for the sake of a test. */
 int model_fork(void);

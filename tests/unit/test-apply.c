@@ -287,6 +287,22 @@ static void by_hand(void)
 	   "a VF is released through the fence, which stays for the others");
 }
 
+/* What is done with a device is done in its order, though its writes end while those of another are waited for. */
+static void in_order(void)
+{
+	char first[] = "01:00.0", second[] = "02:00.0", *words[] = { first, second };
+	struct options options = { .command = COMMAND_CLAIM, .root = "/", .loudest = LEVEL_INFO, .word = words, .words = 2 };
+
+	machine();
+	model_register("e1000e");
+	run_command(&options);
+	m->device[0].override_ms = 300;
+	m->device[1].unbind_ms = 150;
+	options.command = COMMAND_RELEASE;
+	ok(driver_is(0, "vfio-pci") && run_command(&options) == EXIT_HOLDS && driver_is(0, "e1000e") && driver_is(1, "e1000e"),
+	   "a device whose override takes long to clear is not given to the host before it is taken from vfio-pci");
+}
+
 /* udev tells of a device again whose claim has failed; status: that the status file is there. Whether the host's driver keeps it. */
 static bool stays_released(const char *action, bool status)
 {
@@ -415,6 +431,7 @@ int main(void)
 	failures();
 	vfs();
 	by_hand();
+	in_order();
 	released();
 	return finish();
 }
