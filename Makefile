@@ -62,7 +62,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test soak lint cover fuzz demo bench install dist deb uninstall clean
+.PHONY: all help check test soak faults lint cover fuzz demo bench install dist deb uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
@@ -106,13 +106,12 @@ test: ## every test, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect
-	$(Q)test-qemu/setup
 	$(Q)$(MAKE) --no-print-directory run-tests
 
 .PHONY: run-tests
-run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile build/all-faults
+run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile build/some-faults
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run $(CHECKS) build/all-faults tests/world.t tests/lint.t tests/hostile.t tests/valgrind.t tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
+		tests/run test-qemu/setup $(CHECKS) build/some-faults tests/world.t tests/lint.t tests/hostile.t tests/valgrind.t -- tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -120,6 +119,9 @@ soak: ## boot N random machines (100) with random rules and disorder, of the see
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)test-qemu/setup
 	$(Q)test-qemu/soak $(N) $(SEED)
+
+faults: build/all-faults ## every fault at every operation, as the model kernel has them: half an hour
+	$(Q)tests/run build/all-faults
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
 	$(Q)tests/run tests/lint.t
@@ -227,8 +229,8 @@ build/unit-clang/test-%: tests/unit/test-%.c $(UNIT_NEEDS)
 
 # Without sanitizers, which take ten times as long, there is time for every operation there is.
 build/all-faults: tests/unit/faults.c $(UNIT_NEEDS)
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
-build/few-faults: build/all-faults
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 -static $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
+build/few-faults build/some-faults: build/all-faults
 	$(Q)ln -f $< $@
 
 # These read a real tree: no model, and all of preclaim but main.
@@ -261,4 +263,4 @@ build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c tests/fuzz/still.c $(wildcard
 -include $(wildcard $(OUT)/*.d build/san-*/*.d build/unit-*/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults
+	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults build/some-faults
