@@ -120,7 +120,7 @@ soak: ## boot N random machines (100) with random rules and disorder, of the see
 	$(Q)test-qemu/setup
 	$(Q)test-qemu/soak $(N) $(SEED)
 
-faults: build/all-faults ## every fault at every operation, as the model kernel has them: half an hour
+faults: build/all-faults ## each kind of trouble at each operation on a model of the kernel; make test tries a sixth
 	$(Q)tests/run build/all-faults
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
