@@ -56,18 +56,18 @@ TARGETCC = $(if $(filter $(ARCH)-%,$(shell $($(LIBC)_CC) -dumpmachine)),$($(LIBC
 SAN_CFLAGS = $(COMMON) $(WARNINGS) -Wshadow -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 SOURCES := $(wildcard src/*.c)
-BINARIES = build/preclaim build/san-gcc/preclaim build/san-clang/preclaim
+BINARIES = build/preclaim build/san-gcc/preclaim
 UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test soak faults lint cover fuzz demo bench install dist deb uninstall clean
+.PHONY: all help check test soak release-test faults lint cover fuzz demo bench install dist deb uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
 help: ## this list
-	$(Q)sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 $(OUT)/%.o: src/%.c VERSION
 	$(call say,CC $@)mkdir -p $(@D) && $(TARGETCC) $(SMALL_CFLAGS) -c -o $@ $<
@@ -82,11 +82,6 @@ build/san-gcc/%.o: src/%.c VERSION
 	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(SAN_CFLAGS) -c -o $@ $<
 build/san-gcc/preclaim: $(SOURCES:src/%.c=build/san-gcc/%.o)
 	$(call say,LINK $@)$(HOSTCC) $(SAN_CFLAGS) -o $@ $^
-
-build/san-clang/%.o: src/%.c VERSION
-	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(SAN_CFLAGS) -c -o $@ $<
-build/san-clang/preclaim: $(SOURCES:src/%.c=build/san-clang/%.o)
-	$(call say,LINK $@)$(CLANG) $(SAN_CFLAGS) -o $@ $^
 
 # What can be tested without root and without a boot; sanitizers included.
 UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
@@ -119,6 +114,11 @@ soak: ## boot N random machines (100) with random rules and disorder, of the see
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)test-qemu/setup
 	$(Q)test-qemu/soak $(N) $(SEED)
+
+release-test: ## what is looked at before a release: packages for sid and arm64, lintian, autopkgtest
+	$(Q)tests/packages $(TEST_PACKAGES) mmdebstrap
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run tests/release.t
 
 faults: build/all-faults ## each kind of trouble at each operation on a model of the kernel; make test tries a sixth
 	$(Q)tests/run build/all-faults
@@ -263,4 +263,4 @@ build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c tests/fuzz/still.c $(wildcard
 -include $(wildcard $(OUT)/*.d build/san-*/*.d build/unit-*/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults build/some-faults
+	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults build/some-faults

@@ -106,7 +106,7 @@ grep -ohE '\]\([A-Za-z0-9_./-]+\)' README.md CONTRIBUTING.md RELEASING.md SECURI
 	while read -r file; do [ -e "$file" ] || echo "$file"; done >"$scratch/err"
 [ ! -s "$scratch/err" ]
 ok 'each file that is linked is there'
-cat README.md CONTRIBUTING.md RELEASING.md docs/*.md | grep -oE '(^    |&& |`)make [a-z]+' | sed 's/.*make //' | sort -u |
+cat README.md CONTRIBUTING.md RELEASING.md docs/*.md | grep -oE '(^    |&& |`)make [a-z-]+' | sed 's/.*make //' | sort -u |
 	while read -r target; do
 		grep -qE "^$target:" Makefile || echo "$target"
 	done >"$scratch/err"

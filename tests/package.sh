@@ -1,0 +1,83 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the tests of the Debian package share. To be read after test-qemu/lib.sh.
+# shellcheck disable=SC2154 # lib.sh has them
+
+scratch=$(mktemp -d) || exit
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM
+log=$scratch/log
+version=$(cat "$top/VERSION")
+n=0
+
+# ok SENTENCE: by the status of the command before it
+ok() {
+	status=$?
+	n=$((n + 1))
+	if [ "$status" = 0 ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		tail -n 30 "$log" | sed 's/^/# /'
+	fi
+	: >"$log"
+}
+
+# build SUITE ARCHITECTURE [FOLDER]: without its tests, which have passed for this source
+build() {
+	DEB_BUILD_OPTIONS=nocheck "$top/debian/in-chroot" "$1" "$2" "$top" \
+		"$scratch/${3:-$1-$2}" >"$log" 2>&1
+}
+deb() { echo "$scratch/$1/preclaim_${version}_${1##*-}.deb"; }
+field() { dpkg-deb -f "$(deb "$1")" "$2"; }
+
+# --- what is built -----------------------------------------------------------
+# ELF's e_machine, at offset 18: 62 is x86-64, 183 is AArch64. No interpreter: static.
+is_static() {
+	dpkg-deb -x "$(deb "$1")" "$scratch/$1/tree"
+	program=$scratch/$1/tree/usr/sbin/preclaim
+	od -An -tu2 -j18 -N2 "$program" >"$log"
+	[ "$(tr -d " \n" <"$log")" = "$2" ] && ! grep -q 'ld-linux' "$program"
+}
+
+# All that `make install` installs, but that the package's own scripts enable the unit; and
+# what every package has.
+has_all() {
+	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" install DESTDIR="$scratch/$1/installed" &&
+		{
+			find "$scratch/$1/installed" ! -name '*.wants' ! -path '*.wants/*' -printf '%P %m\n'
+			for file in NEWS changelog copyright; do
+				echo "usr/share/doc/preclaim/$file 644"
+			done
+			printf '%s 755\n' usr/share/doc usr/share/doc/preclaim usr/share/lintian usr/share/lintian/overrides
+			echo 'usr/share/lintian/overrides/preclaim 644'
+			echo 'usr/share/man/man8/preclaim-import.8 777'
+		} | sort -u >"$scratch/want"
+	find "$scratch/$1/tree" -printf '%P %m\n' | sed 's/\.gz / /' | sort >"$scratch/have"
+	diff "$scratch/want" "$scratch/have" >"$log"
+}
+control() { dpkg-deb -I "$(deb "$1")" "$2"; }
+
+check_package() {
+	has_all "$1"
+	ok "$1: the package has what \`make install\` installs, and the documents of a package"
+	[ "$(control "$1" conffiles)" = /etc/preclaim.conf ]
+	ok "$1: /etc/preclaim.conf is a conffile, and nothing else is"
+	control "$1" triggers | grep -qx 'activate-noawait update-initramfs'
+	ok "$1: dpkg renews the images when it comes and when it goes"
+	field "$1" Built-Using | grep -Eqx 'klibc \(= [^ ]+\)'
+	ok "$1: the klibc that is in the program is declared"
+	[ "$(field "$1" Version)" = "$version" ]
+	ok "$1: the package's version is the source's"
+}
+
+# check_native SUITE: build it for this architecture
+check_native() {
+	build "$1" amd64
+	ok "$1-amd64: the package is built in a clean chroot"
+	is_static "$1-amd64" 62 &&
+		[ "$("$scratch/$1-amd64/tree/usr/sbin/preclaim" -V)" = "preclaim $version" ]
+	ok "$1-amd64: the program is static, and says the version"
+	check_package "$1-amd64"
+}
