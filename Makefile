@@ -97,7 +97,7 @@ check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick test
 BUILD_PACKAGES = gcc libc6-dev libklibc-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) musl-tools qemu-user-static clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq valgrind
 
-test: ## every test, boots in QEMU included; installs what it needs
+test: ## the tests, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect

@@ -343,7 +343,7 @@ void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t
 	return fails(VERB_MALLOC) ? MAP_FAILED : __real_mmap(at, len, protection, flags, fd, offset);
 }
 
-/* Make a process one of the run's. Its place, of which its own is the only one it may write to. */
+/* Make a process one of the run's, if it isn't yet. Its place, in which only it notes how long it waits. */
 static struct process *enlist(int pid)
 {
 	struct process *p;
@@ -354,10 +354,11 @@ static struct process *enlist(int pid)
 	for (p = m->process; p < m->process + MODEL_PROCESSES; p++) {
 		int none = 0;
 
-		if (__atomic_compare_exchange_n(&p->pid, &none, pid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-			p->deadline_us = 0;
-			return p;
-		}
+		if (!__atomic_compare_exchange_n(&p->pid, &none, -1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			continue;
+		p->deadline_us = 0;
+		__atomic_store_n(&p->pid, pid, __ATOMIC_SEQ_CST);
+		return p;
 	}
 	abort();
 }
@@ -433,7 +434,7 @@ static bool others_sleep(const struct process *self, unsigned long *times)
 	for (struct process *p = m->process; p < m->process + MODEL_PROCESSES; p++) {
 		int pid = __atomic_load_n(&p->pid, __ATOMIC_SEQ_CST), state;
 
-		if (pid == 0 || pid == self->pid)
+		if (pid <= 0 || pid == self->pid)
 			continue;
 		state = state_of(pid, times);
 		/* unless the place is another's by now */

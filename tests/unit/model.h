@@ -83,7 +83,7 @@ struct struck {
 
 /* A process of a run. */
 struct process {
-	int pid;		/* 0: none */
+	int pid;		/* 0: none, -1: one is being entered */
 	uint64_t deadline_us;	/* until when it waits, 0 where it doesn't */
 };
 
