@@ -112,7 +112,7 @@ N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
 	$(Q)tests/packages $(BUILD_PACKAGES) perl
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)test-qemu/setup
+	$(Q)test-qemu/setup 6.1 6.1-cloud 6.12
 	$(Q)test-qemu/soak $(N) $(SEED)
 
 release-test: ## what is looked at before a release: packages for sid and arm64, lintian, autopkgtest
@@ -155,13 +155,13 @@ fuzz: build/fuzz/fuzz ## fuzz each kind of input for T seconds (60); needs clang
 bench: ## measure speed and size beside what others need, and print the table; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES) strace binutils
 	$(Q)$(MAKE) --no-print-directory build/preclaim
-	$(Q)test-qemu/setup
+	$(Q)test-qemu/setup 6.1 6.1-system
 	$(Q)tests/run-bench
 
 demo: ## boot a machine without and with preclaim, and show what became of its devices
 	$(Q)tests/packages $(BUILD_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory build/preclaim
-	$(Q)test-qemu/setup
+	$(Q)test-qemu/setup 6.12
 	$(Q)test-qemu/demo
 
 # The release of Debian that builds it: this machine's, or the oldest that preclaim is for.

@@ -104,6 +104,25 @@ root() (
 	echo "$made" >"$roots/$name.made"
 )
 
+# make_root NAME: one of those that images are made from. trixie has QEMU, too, and cross is
+# what builds for arm64.
+make_root() (
+	tools=initramfs-tools,udev,busybox,kmod,zstd,lz4,make
+	# dracut is in the way of initramfs-tools, and the other way round.
+	dracut=dracut,systemd-sysv,udev,kmod,zstd,make,linux-image-amd64
+	case $1 in
+	trixie) root trixie "$tools,linux-image-amd64,qemu-system-x86,qemu-system-arm,qemu-efi-aarch64,systemd-sysv" ;;
+	bookworm) root bookworm "$tools,linux-image-amd64,linux-image-cloud-amd64,systemd-sysv" ;;
+	raid) root raid "$tools,linux-image-amd64,systemd-sysv,mdadm,lvm2" bookworm ;;
+	cross) root cross make,gcc-aarch64-linux-gnu,libklibc-dev:arm64,musl-dev:arm64 bookworm \
+		"$(dpkg --print-architecture),arm64" ;;
+	arm64) root arm64 "$tools,linux-image-arm64" trixie arm64 ;;
+	dracut-trixie) root dracut-trixie "$dracut" trixie ;;
+	dracut-bookworm) root dracut-bookworm "$dracut" bookworm ;;
+	*) die "no such root: $1" ;;
+	esac
+)
+
 # The root and the kernel version of each kernel that the tests boot.
 kernel_root() {
 	case $1 in
