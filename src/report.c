@@ -78,6 +78,11 @@ void report_say(const struct report *report, enum level level, const char *forma
 			;
 }
 
+void report_error(const struct report *report, const char *what, int error)
+{
+	report_say(report, LEVEL_ERR, "%s: %s (%d)", what, text_error(-error), -error);
+}
+
 static const char *const result_name[] = {
 	[RESULT_NONE] = "none", [RESULT_CLAIMED] = "claimed", [RESULT_KEPT] = "kept", [RESULT_REFUSED] = "refused",
 	[RESULT_FAILED] = "failed", [RESULT_RELEASED] = "released", [RESULT_UNFINISHED] = "unfinished", [RESULT_CREATED] = "created", [RESULT_WAITING] = "waiting",

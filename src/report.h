@@ -25,6 +25,9 @@ struct report report_new(const struct root *root, enum level loudest, bool appli
 void report_say(const struct report *report, enum level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Tell of an error -errno and what it was met in. */
+void report_error(const struct report *report, const char *what, int error);
+
 enum result {
 	RESULT_NONE,
 	RESULT_CLAIMED,

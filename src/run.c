@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One run through its stages: rules, scan, match, plan, apply, report. What
- * each stage does stands in its own file; here is what they hand on, and what
- * the run comes to when one of them fails or hangs.
+ * One run through its stages: rules, survey, apply, report. What each stage
+ * does stands in its own file; here is what they hand on, and what the run
+ * comes to when one of them fails or hangs.
  */
 #include "run.h"
 
@@ -12,18 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "alias.h"
 #include "apply.h"
 #include "clock.h"
 #include "config.h"
 #include "describe.h"
 #include "mark.h"
-#include "match.h"
-#include "plan.h"
-#include "protect.h"
 #include "report.h"
-#include "scan.h"
 #include "show.h"
+#include "survey.h"
 #include "sysfs.h"
 #include "text.h"
 #include "uevent.h"
@@ -33,26 +29,13 @@
 /* How long after its own deadline a run is given up: it can only hang in a read or an open then. */
 enum { GRACE_MS = 2000 };
 
-/* How often the devices are read anew while VFs keep appearing. */
-enum { LOOKS_MAX = 3, LOOK_AGAIN_MS = 20 };
-
 /* One run from its rules to its exit status. */
 struct run {
 	const struct options *options;
 	struct root root;
 	struct report report;
 	struct config config;
-	struct devices devices;
-	struct drivers drivers;
-	struct match match;
-	struct plan plan;
-	struct addr *asked;	/* the devices that this run is about; none: all */
-	size_t n_asked;
-	bool only_vfs;		/* it is about their VFs, not themselves */
-	bool *only;		/* a flag for each device */
-	bool missing;		/* an address asked for is not there */
-	bool incomplete;	/* not all of the devices could be read */
-	bool warned;		/* what protects them and cannot be followed was told */
+	struct survey now;
 	bool applies;		/* it is to change something */
 	uint64_t start_us, deadline_us;
 };
@@ -98,19 +81,25 @@ static void say_faults(const struct run *run)
 
 static void say_notes(const struct run *run)
 {
-	for (size_t i = 0; i < run->plan.notes; i++) {
+	for (size_t i = 0; i < run->now.plan.notes; i++) {
 		char line[RECORD_MAX];
 		struct text t = text_in(line, sizeof(line));
 
-		describe_note(&run->plan, &run->plan.note[i], &t);
-		report_say(&run->report, run->plan.note[i].level, "%s", line);
+		describe_note(&run->now.plan, &run->now.plan.note[i], &t);
+		report_say(&run->report, run->now.plan.note[i].level, "%s", line);
 	}
 }
 
 static int system_error(const struct run *run, const char *what, int error)
 {
-	report_say(&run->report, LEVEL_ERR, "%s: %s (%d)", what, text_error(-error), -error);
+	report_error(&run->report, what, error);
 	return EXIT_SYSTEM;
+}
+
+/* From the machine as it is now to the plan. EXIT_HOLDS, or an exit status after telling why not. */
+static int make_plan(struct run *run)
+{
+	return survey_make(&run->now) < 0 ? EXIT_SYSTEM : EXIT_HOLDS;
 }
 
 bool run_parse_address(const char *text, struct addr *out)
@@ -126,324 +115,13 @@ bool run_parse_address(const char *text, struct addr *out)
 	return scan_addr(&s, out) && s.len == 0;
 }
 
-/*
- * Flag the devices that are asked for. The VFs of a PF belong together: the
- * fence that they share must not be lowered for one before the others are safe.
- */
-static int choose_devices(struct run *run)
-{
-	run->only = calloc(run->devices.n + 1, sizeof(*run->only));
-	if (!run->only)
-		return -ENOMEM;
-	for (size_t i = 0; i < run->n_asked; i++) {
-		int32_t dev = device_find(&run->devices, run->asked[i]), pf;
-		char addr[ADDR_MAX];
-
-		if (dev < 0) {
-			/* udev tells of a device that may be gone by now */
-			report_say(&run->report, run->report.from_udev ? LEVEL_DEBUG : LEVEL_ERR, "%s: there is no such device",
-				   text_addr(addr, run->asked[i]));
-			run->missing = true;
-			continue;
-		}
-		pf = run->devices.dev[dev].pf >= 0 ? run->devices.dev[dev].pf : dev;
-		for (size_t k = 0; k < run->devices.n; k++)
-			run->only[k] |= run->devices.dev[k].pf == pf;
-		run->only[dev] = !run->only_vfs;
-	}
-	return 0;
-}
-
-/* What driver=auto means for each device that such a rule takes. */
-static void find_variants(struct run *run)
-{
-	char path[PATH_SIZE], release[64], modalias[128];
-	struct text t = text_in(path, sizeof(path));
-	char *aliases = NULL;
-	size_t len = 0;
-	int r = sysfs_read(&run->root, "proc/sys/kernel/osrelease", release, sizeof(release));
-
-	if (r < 0)
-		text_add(&t, "proc/sys/kernel/osrelease");
-	else
-		text_add(&t, "lib/modules/%.*s/modules.alias", (int)str_find(str_of(release), '\n'), release);
-	for (size_t i = 0; i < run->devices.n; i++) {
-		struct device *d = &run->devices.dev[i];
-		int32_t rule = run->match.choice[i].rule;
-
-		if (rule < 0 || !str_is(run->config.rules.rule[rule].driver, "auto") || (run->only && !run->only[i]))
-			continue;
-		if (r >= 0 && !aliases)
-			r = sysfs_read_all(&run->root, path, &aliases, &len);
-		if (r < 0) {
-			report_say(&run->report, LEVEL_WARNING, "/%s: cannot read it: %s (%d); driver=auto means vfio-pci", path,
-				   text_error(-r), -r);
-			return;
-		}
-		if (scan_modalias(&run->root, d, modalias, sizeof(modalias)) == 0)
-			alias_variant((struct str){ .p = aliases, .len = len }, modalias, d->variant);
-	}
-	free(aliases);
-}
-
-/*
- * Whether it matters who uses a device: before it is taken or given back by
- * hand, or before the number of its PF's VFs is changed. Asking opens its VFIO
- * group for a moment, in which no guest can open it.
- */
-static bool asks_for_users(const struct run *run, size_t i)
-{
-	int32_t pf = run->devices.dev[i].pf, selector = pf >= 0 ? run->match.choice[pf].vfs_selector : -1;
-	int32_t wanted, total;
-
-	if (run->options->command >= COMMAND_CLAIM && run->match.choice[i].rule >= 0)
-		return true;
-	if (selector < 0 || (run->only && !run->only[pf]))
-		return false;
-	total = run->devices.dev[pf].total_vfs;
-	wanted = run->config.rules.selector[selector].count < (uint32_t)total ? (int32_t)run->config.rules.selector[selector].count : total;
-	return run->devices.dev[pf].num_vfs != wanted;
-}
-
-/*
- * Whether a claim of this device has failed and it was released. udev tells of
- * it again: to try again then would take it from the host's driver again, and
- * "bind", which comes of the release itself, would have no end.
- */
-static bool was_released(const struct run *run, size_t i)
-{
-	const char *action = getenv("ACTION");
-
-	if (!run->report.from_udev || run->config.rules.settings.on_failure != FAILURE_RELEASE || !run->only || !run->only[i])
-		return false;
-	return (action && strcmp(action, "bind") == 0 && run->devices.dev[i].pf < 0) || report_told(&run->root, &run->devices.dev[i]) == TOLD_RELEASED;
-}
-
-/*
- * What only some devices are asked for: driver_override where a rule takes the
- * device, or where a free neighbour could spoil its group; the number of VFs
- * of PFs that a rule gives VFs to, and whether those are in use.
- */
-static void read_details(struct run *run)
-{
-	for (size_t i = 0; i < run->devices.n; i++) {
-		struct device *d = &run->devices.dev[i];
-
-		if (run->match.choice[i].rule >= 0 || (!d->driver[0] && !device_is_bridge(d)))
-			scan_override(&run->root, d);
-		if (run->match.choice[i].fence && (!run->only || run->only[i]))
-			scan_num_vfs(&run->root, d);
-		d->released = was_released(run, i);
-	}
-	for (size_t i = 0; i < run->devices.n; i++)
-		if (asks_for_users(run, i))
-			scan_in_use(&run->root, &run->devices.dev[i]);
-	find_variants(run);
-}
-
-static void drop_plan(struct run *run)
-{
-	plan_free(&run->plan);
-	match_free(&run->match);
-	drivers_free(&run->drivers);
-	devices_free(&run->devices);
-	free(run->only);
-	run->plan = (struct plan){ .steps = 0 };
-	run->match = (struct match){ .hit = NULL };
-	run->drivers = (struct drivers){ .n = 0 };
-	run->devices = (struct devices){ .n = 0 };
-	run->only = NULL;
-}
-
-/* Mark what the machine needs, by what the image knows: where it was, or else by its ids. */
-static void mark_by_facts(struct run *run)
-{
-	for (size_t i = 0; i < run->config.rules.facts; i++) {
-		const struct fact *f = &run->config.rules.fact[i];
-		const struct addr addr = { .domain = f->place.domain, .bus = f->place.bus, .devfn = f->place.devfn[0] };
-		int32_t at = device_find(&run->devices, addr);
-
-		if (!f->protects)
-			continue;
-		if (at >= 0 && match_pinned(f, &run->devices.dev[at].ids)) {
-			run->devices.dev[at].carries |= protect_parse(f->reason);
-			continue;
-		}
-		for (size_t k = 0; k < run->devices.n; k++) {
-			struct device *d = &run->devices.dev[k];
-
-			if (!match_pinned(f, &d->ids))
-				continue;
-			d->carries_by_ids |= d->carries == 0;
-			d->carries |= protect_parse(f->reason);
-		}
-	}
-}
-
-/* Mark what the machine needs: as the image knows it, or on a running host as it is now. */
-static int find_protected(struct run *run)
-{
-	struct protects protects;
-	int r;
-
-	if (run->config.has_facts) {
-		mark_by_facts(run);
-		return 0;
-	}
-	r = protect_find(&run->root, &run->devices, run->options->command >= COMMAND_CLAIM, &protects);
-	if (r < 0) {
-		if (protects.unread[0])
-			report_say(&run->report, LEVEL_ERR, "%s: cannot read it, so what this machine needs is not known: %s (%d)", protects.unread, text_error(-r), -r);
-		return r;
-	}
-	for (size_t i = 0; i < run->devices.n; i++)
-		run->devices.dev[i].carries = protects.carries[i];
-	for (size_t i = 0; i < protects.warnings && run->options->command == COMMAND_CHECK && !run->warned; i++)
-		report_say(&run->report, LEVEL_WARNING, "%s", protects.warning[i]);
-	run->warned = true;
-	protect_free(&protects);
-	return 0;
-}
-
-/* What could not be read of a device may be what the rules would decide by. */
-static void say_unread(struct run *run)
-{
-	run->incomplete = run->devices.incomplete;
-	for (size_t i = 0; i < run->devices.n; i++) {
-		const struct device *d = &run->devices.dev[i];
-		char addr[ADDR_MAX];
-
-		if (!d->error)
-			continue;
-		run->incomplete = true;
-		report_say(&run->report, LEVEL_WARNING, "%s: %s: cannot read it: %s (%d)", text_addr(addr, d->addr), d->unread,
-			   text_error(-d->error), -d->error);
-	}
-}
-
-/* Whether VFs have appeared meanwhile: their PF has more than were seen, or does not know the number of one. */
-static bool is_outdated(const struct run *run)
-{
-	for (size_t i = 0; i < run->devices.n; i++) {
-		const struct device *d = &run->devices.dev[i];
-		int32_t seen = 0;
-
-		if (d->pf >= 0 && d->vf_index < 0)
-			return true;
-		if (d->num_vfs == 0)
-			continue;
-		for (size_t k = 0; k < run->devices.n; k++)
-			seen += run->devices.dev[k].pf == (int32_t)i;
-		if (seen < d->num_vfs)
-			return true;
-	}
-	return false;
-}
-
-/*
- * The addresses at which something decides on devices elsewhere: a keep also
- * keeps what has the ids that are pinned for it, and a device that the machine
- * needs, but has moved, is known by its ids. False where a rule needs to see
- * all devices.
- */
-static bool find_far_places(const struct rules *rules, struct addr *out, size_t *n)
-{
-	for (size_t r = 0; r < rules->n; r++) {
-		for (size_t i = rules->rule[r].first; i < rules->rule[r].first + rules->rule[r].n; i++) {
-			const struct selector *s = &rules->selector[i];
-
-			if (s->kind == SELECT_GROUP)
-				return false;
-			if (rules->rule[r].keyword != KEYWORD_KEEP || (s->kind == SELECT_IDS && !s->has_place))
-				continue;
-			if (s->place.hops > 1)
-				return false;
-			out[(*n)++] = (struct addr){ .domain = s->place.domain, .bus = s->place.bus, .devfn = s->place.devfn[0] };
-		}
-	}
-	for (size_t i = 0; i < rules->facts; i++) {
-		const struct place *place = &rules->fact[i].place;
-
-		if (rules->fact[i].protects)
-			out[(*n)++] = (struct addr){ .domain = place->domain, .bus = place->bus, .devfn = place->devfn[0] };
-	}
-	return true;
-}
-
-/* The devices: all, or where a few are asked for and the rules allow it only what matters to those. */
-static int scan(struct run *run)
-{
-	const struct rules *rules = &run->config.rules;
-	struct addr *addr = run->n_asked > 0 ? calloc(run->n_asked + rules->selectors + rules->facts, sizeof(*addr)) : NULL;
-	size_t n = run->n_asked;
-	int r = 1;
-
-	if (addr) {
-		memcpy(addr, run->asked, n * sizeof(*addr));
-		if (find_far_places(rules, addr, &n))
-			r = scan_around(&run->root, &run->report, addr, n, &run->devices);
-		free(addr);
-	}
-	return r > 0 ? scan_devices(&run->root, &run->report, &run->devices) : r;
-}
-
-/* Whether a rule asks for any of the devices, so that it matters what the machine needs of them. */
-static bool takes_any(const struct run *run)
-{
-	for (size_t i = 0; i < run->devices.n; i++) {
-		int32_t rule = run->match.choice[i].rule;
-
-		if (rule >= 0 && run->config.rules.rule[rule].keyword != KEYWORD_KEEP)
-			return true;
-	}
-	return false;
-}
-
-/* From the machine as it is now to the plan. 0, or an exit status after telling why not. */
-static int make_plan_once(struct run *run)
-{
-	int r = scan(run);
-
-	if (r < 0)
-		return system_error(run, "/sys/bus/pci/devices: cannot read it", r);
-	r = scan_drivers(&run->root, &run->drivers);
-	if (r < 0)
-		return system_error(run, "/sys/bus/pci/drivers: cannot read it", r);
-	r = match_build(&run->match, &run->config.rules, &run->devices);
-	/* a run of udev's for a device that no rule asks for is to be short */
-	if (r == 0 && (run->n_asked == 0 || takes_any(run)))
-		r = find_protected(run);
-	if (r == 0 && run->n_asked > 0)
-		r = choose_devices(run);
-	if (r == 0) {
-		read_details(run);
-		r = plan_build(&run->plan, &run->config.rules, &run->devices, &run->match, &run->drivers, run->only);
-	}
-	return r < 0 ? system_error(run, "cannot make a plan", r) : EXIT_HOLDS;
-}
-
-/* The same, once more where the machine has changed meanwhile. */
-static int make_plan(struct run *run)
-{
-	int r = make_plan_once(run);
-
-	for (int i = 1; r == EXIT_HOLDS && i < LOOKS_MAX && is_outdated(run); i++) {
-		clock_nap(LOOK_AGAIN_MS);
-		drop_plan(run);
-		r = make_plan_once(run);
-	}
-	if (r == EXIT_HOLDS)
-		say_unread(run);
-	return r;
-}
-
 static int exit_status(const struct run *run, bool holds)
 {
 	if (run->config.unreadable)
 		return EXIT_SYSTEM;
 	if (run->config.rules.faults > 0)
 		return EXIT_RULES;
-	return holds && !run->missing && !run->incomplete ? EXIT_HOLDS : EXIT_NOT_HELD;
+	return holds && !run->now.missing && !run->now.incomplete ? EXIT_HOLDS : EXIT_NOT_HELD;
 }
 
 static void say_done(const struct run *run, const struct tally *tally)
@@ -477,10 +155,10 @@ static int say_booted(const struct run *run)
 /* What list and status show of devices that no rule asks for. */
 static void read_all_details(struct run *run)
 {
-	for (size_t i = 0; i < run->devices.n; i++) {
-		scan_override(&run->root, &run->devices.dev[i]);
-		if (run->devices.dev[i].total_vfs > 0)
-			scan_num_vfs(&run->root, &run->devices.dev[i]);
+	for (size_t i = 0; i < run->now.devices.n; i++) {
+		scan_override(&run->root, &run->now.devices.dev[i]);
+		if (run->now.devices.dev[i].total_vfs > 0)
+			scan_num_vfs(&run->root, &run->now.devices.dev[i]);
 	}
 }
 
@@ -511,9 +189,9 @@ static int list(struct run *run)
 		return r;
 	read_all_details(run);
 	if (run->options->json)
-		r = show_json(&run->plan, &run->drivers, &run->root, true);
+		r = show_json(&run->now.plan, &run->now.drivers, &run->root, true);
 	else
-		r = show_devices(&run->plan, &run->root);
+		r = show_devices(&run->now.plan, &run->root);
 	if (r < 0)
 		return system_error(run, "cannot list the devices", r);
 	r = end_output(run);
@@ -528,13 +206,13 @@ static int status(struct run *run)
 		return r;
 	read_all_details(run);
 	if (run->options->json)
-		r = show_json(&run->plan, &run->drivers, &run->root, false);
+		r = show_json(&run->now.plan, &run->now.drivers, &run->root, false);
 	else
-		r = show_status(&run->plan, &run->root);
+		r = show_status(&run->now.plan, &run->root);
 	if (r < 0)
 		return system_error(run, "cannot tell the status", r);
 	r = end_output(run);
-	return r == EXIT_HOLDS ? say_found(run, show_holds(&run->plan)) : r;
+	return r == EXIT_HOLDS ? say_found(run, show_holds(&run->now.plan)) : r;
 }
 
 static int print_plan(struct run *run)
@@ -545,24 +223,24 @@ static int print_plan(struct run *run)
 		return r;
 	if (run->options->json) {
 		read_all_details(run);
-		r = show_json(&run->plan, &run->drivers, &run->root, false);
+		r = show_json(&run->now.plan, &run->now.drivers, &run->root, false);
 	} else {
-		r = show_platform(&run->plan, &run->drivers, &run->root);
-		describe_plan(&run->plan, put);
+		r = show_platform(&run->now.plan, &run->now.drivers, &run->root);
+		describe_plan(&run->now.plan, put);
 	}
 	if (r < 0)
 		return system_error(run, "cannot make a plan", r);
 	r = end_output(run);
-	return r == EXIT_HOLDS ? say_found(run, plan_holds(&run->plan)) : r;
+	return r == EXIT_HOLDS ? say_found(run, plan_holds(&run->now.plan)) : r;
 }
 
 static void write_status(const struct run *run, const struct outcome *outcome)
 {
-	int r = report_status(&run->root, &run->plan, outcome);
+	int r = report_status(&run->root, &run->now.plan, outcome);
 
 	if (r < 0)
 		report_say(&run->report, LEVEL_WARNING, "/run/preclaim/status: cannot write it: %s (%d)", text_error(-r), -r);
-	mark_claimed(&run->root, &run->plan, outcome);
+	mark_claimed(&run->root, &run->now.plan, outcome);
 }
 
 /* For status and check in the real root: what this boot's image had. */
@@ -605,7 +283,7 @@ static void make_vfs(void *ctx, void *result)
 {
 	const struct making *making = ctx;
 	struct run *run = making->run;
-	struct addr pf = run->devices.dev[making->pf].addr;
+	struct addr pf = run->now.devices.dev[making->pf].addr;
 	unsigned timeout_ms = run->config.rules.settings.timeout_ms;
 	struct tally *tally = result;
 	struct outcome *outcome, of_pf;
@@ -614,26 +292,26 @@ static void make_vfs(void *ctx, void *result)
 	int lock;
 
 	*tally = (struct tally){ .failed = 1 };
-	of_pf.result = vfs_make(&run->plan, making->pf, &run->root, &run->report, &tally->vfs, &of_pf.us);
+	of_pf.result = vfs_make(&run->now.plan, making->pf, &run->root, &run->report, &tally->vfs, &of_pf.us);
 	tally->failed = of_pf.result != RESULT_CREATED;
 	/* nobody waits any more, but the VFs must be safe all the same */
 	if (clock_us() >= run->deadline_us)
 		run->deadline_us = clock_us() + timeout_ms * 1000ull;
 
-	drop_plan(run);
+	survey_drop(&run->now);
 	lock = lock_run(run);
-	run->asked = &pf;
-	run->n_asked = 1;
-	run->only_vfs = true;
-	outcome = make_plan(run) == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	run->now.asked = &pf;
+	run->now.n_asked = 1;
+	run->now.only_vfs = true;
+	outcome = make_plan(run) == EXIT_HOLDS ? calloc(run->now.devices.n + 1, sizeof(*outcome)) : NULL;
 	/* a run that udev started for them may have been quicker, and has told it */
-	if (run->plan.steps == 0)
+	if (run->now.plan.steps == 0)
 		run->report.loudest = LEVEL_WARNING;
 	if (outcome) {
-		vfs = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+		vfs = apply_plan(&run->now.plan, &run->now.devices, &run->root, &run->report, run->deadline_us, outcome);
 		add_tally(tally, &vfs);
-		tally->failed += run->incomplete;
-		at = device_find(&run->devices, pf);
+		tally->failed += run->now.incomplete;
+		at = device_find(&run->now.devices, pf);
 		if (at >= 0)
 			outcome[at] = of_pf;
 		write_status(run, outcome);
@@ -650,11 +328,11 @@ static void make_vfs(void *ctx, void *result)
  */
 static void make_all_vfs(struct run *run, struct tally *tally)
 {
-	struct child *child = calloc(run->plan.steps + 1, sizeof(*child));
+	struct child *child = calloc(run->now.plan.steps + 1, sizeof(*child));
 	int32_t last = -1;
 
-	for (size_t i = 0; i < run->plan.steps; i++) {
-		const struct step *s = &run->plan.step[i];
+	for (size_t i = 0; i < run->now.plan.steps; i++) {
+		const struct step *s = &run->now.plan.step[i];
 		struct making making = { .run = run, .pf = s->dev };
 		char line[RECORD_MAX];
 		struct text t = text_in(line, sizeof(line));
@@ -668,11 +346,11 @@ static void make_all_vfs(struct run *run, struct tally *tally)
 			continue;
 		if (child)
 			child[i].pid = -1;
-		describe_device(&run->plan, s->dev, &t);
+		describe_device(&run->now.plan, s->dev, &t);
 		report_say(&run->report, LEVEL_ERR, "%s: sriov_numvfs: cannot start a process for it: %s (%d)", line, text_error(-r), -r);
 		tally->failed++;
 	}
-	for (size_t i = 0; child && i < run->plan.steps; i++) {
+	for (size_t i = 0; child && i < run->now.plan.steps; i++) {
 		uint64_t now = clock_us();
 		struct tally vfs = { .failed = 1 };
 		char line[RECORD_MAX];
@@ -685,7 +363,7 @@ static void make_all_vfs(struct run *run, struct tally *tally)
 		add_tally(tally, &vfs);
 		if (r == 0)
 			continue;
-		describe_device(&run->plan, run->plan.step[i].dev, &t);
+		describe_device(&run->now.plan, run->now.plan.step[i].dev, &t);
 		report_say(&run->report, LEVEL_ERR, r == -ETIMEDOUT ?
 			   "%s: sriov_numvfs: the write has not ended in time; the boot goes on, its VFs are claimed when they come" :
 			   "%s: sriov_numvfs: the process for it died", line);
@@ -700,10 +378,10 @@ static void make_all_vfs(struct run *run, struct tally *tally)
 static bool was_told(const struct run *run)
 {
 	const char *action = getenv("ACTION");
-	int32_t dev = run->n_asked > 0 ? device_find(&run->devices, run->asked[0]) : -1;
-	enum told told = dev >= 0 && action && strcmp(action, "add") == 0 ? report_told(&run->root, &run->devices.dev[dev]) : TOLD_NOTHING;
+	int32_t dev = run->now.n_asked > 0 ? device_find(&run->now.devices, run->now.asked[0]) : -1;
+	enum told told = dev >= 0 && action && strcmp(action, "add") == 0 ? report_told(&run->root, &run->now.devices.dev[dev]) : TOLD_NOTHING;
 
-	return told >= TOLD_FAILURE || (told == TOLD && run->plan.steps == 0);
+	return told >= TOLD_FAILURE || (told == TOLD && run->now.plan.steps == 0);
 }
 
 /* Carry the plan out. This is run in a child of its own: see apply(). */
@@ -719,23 +397,23 @@ static int apply_all(struct run *run)
 	run->deadline_us = clock_us() + run->config.rules.settings.timeout_ms * 1000ull;
 	if (sysfs_exists(&run->root, "init") && !run->report.from_udev)
 		write_rules(run);
-	if (r == EXIT_HOLDS && run->plan.steps > 0) {
+	if (r == EXIT_HOLDS && run->now.plan.steps > 0) {
 		r = sysfs_may_write(&run->root, "sys/bus/pci/drivers_probe");
 		if (r < 0)
 			r = system_error(run, "/sys: cannot write to it", r);
 	}
 	/* what holds already was told when it was done, and so was what cannot be done */
-	if (run->report.from_udev && run->plan.steps == 0)
+	if (run->report.from_udev && run->now.plan.steps == 0)
 		run->report.loudest = LEVEL_WARNING;
-	outcome = r == EXIT_HOLDS ? calloc(run->devices.n + 1, sizeof(*outcome)) : NULL;
+	outcome = r == EXIT_HOLDS ? calloc(run->now.devices.n + 1, sizeof(*outcome)) : NULL;
 	if (outcome) {
-		tally = apply_plan(&run->plan, &run->devices, &run->root, &run->report, run->deadline_us, outcome);
+		tally = apply_plan(&run->now.plan, &run->now.devices, &run->root, &run->report, run->deadline_us, outcome);
 		write_status(run, outcome);
-		if (run->config.has_facts && !run->config.partial && run->n_asked == 0 && !run->incomplete)
-			mark_settled(&run->root, &run->plan);
+		if (run->config.has_facts && !run->config.partial && run->now.n_asked == 0 && !run->now.incomplete)
+			mark_settled(&run->root, &run->now.plan);
 		sysfs_unlock(lock);
 		make_all_vfs(run, &tally);
-		r = tally.broken ? (int)EXIT_SYSTEM : (int)exit_status(run, plan_holds(&run->plan) && tally.failed == 0);
+		r = tally.broken ? (int)EXIT_SYSTEM : (int)exit_status(run, plan_holds(&run->now.plan) && tally.failed == 0);
 		free(outcome);
 	} else {
 		sysfs_unlock(lock);
@@ -772,8 +450,8 @@ static void wait_for_all(struct run *run)
 	while (!complete && events >= 0) {
 		uint64_t now = clock_us();
 
-		complete = make_plan(run) != EXIT_HOLDS || is_complete(&run->plan);
-		drop_plan(run);
+		complete = make_plan(run) != EXIT_HOLDS || is_complete(&run->now.plan);
+		survey_drop(&run->now);
 		if (now >= run->deadline_us ||
 		    (!complete && uevent_wait(events, (unsigned)((run->deadline_us - now + 999) / 1000)) < 0))
 			break;
@@ -835,15 +513,15 @@ static int print_image(struct run *run)
 	r = sysfs_exists(&run->root, "sys/bus/pci/devices") ? make_plan(run) : EXIT_HOLDS;
 	if (r != EXIT_HOLDS)
 		return r;
-	if (run->devices.n > 0) {
-		describe_facts(&run->plan, put);
-		holds = plan_holds(&run->plan);
+	if (run->now.devices.n > 0) {
+		describe_facts(&run->now.plan, put);
+		holds = plan_holds(&run->now.plan);
 	}
 	r = end_output(run);
 	if (r != EXIT_HOLDS)
 		return r;
 	/* without devices each rule would be said to match none */
-	if (run->devices.n > 0)
+	if (run->now.devices.n > 0)
 		say_notes(run);
 	return exit_status(run, holds);
 }
@@ -903,20 +581,31 @@ static int give_up(const struct run *run, const char *what, int error)
 
 enum exit_status run_command(const struct options *options)
 {
-	struct run run = { .options = options, .applies = (options->command == COMMAND_APPLY || options->command >= COMMAND_CLAIM) && !options->dry_run, .start_us = clock_us() };
+	struct run run = {
+		.options = options,
+		.applies = (options->command == COMMAND_APPLY || options->command >= COMMAND_CLAIM) && !options->dry_run,
+		.start_us = clock_us(),
+		.now = {
+			.root = &run.root,
+			.report = &run.report,
+			.config = &run.config,
+			.by_hand = options->command >= COMMAND_CLAIM,
+			.warns = options->command == COMMAND_CHECK,
+		},
+	};
 	int r = sysfs_open(&run.root, options->root);
 
 	run.report = report_new(&run.root, options->loudest, run.applies, getenv("SEQNUM") != NULL);
 	if (r < 0)
 		return give_up(&run, options->root, r);
-	run.asked = calloc((size_t)options->words + 1, sizeof(*run.asked));
-	if (!run.asked) {
+	run.now.asked = calloc((size_t)options->words + 1, sizeof(*run.now.asked));
+	if (!run.now.asked) {
 		r = give_up(&run, "cannot read the rules", -ENOMEM);
 		close(run.root.fd);
 		return r;
 	}
 	for (int i = 0; options->command == COMMAND_APPLY && i < options->words; i++)
-		run_parse_address(options->word[i], &run.asked[run.n_asked++]);
+		run_parse_address(options->word[i], &run.now.asked[run.now.n_asked++]);
 	r = read_config(&run);
 	if (r < 0) {
 		r = give_up(&run, "cannot read the rules", r);
@@ -926,9 +615,9 @@ enum exit_status run_command(const struct options *options)
 			say_faults(&run);
 		r = perform(&run);
 	}
-	drop_plan(&run);
+	survey_drop(&run.now);
 	config_free(&run.config);
-	free(run.asked);
+	free(run.now.asked);
 	close(run.root.fd);
 	return r;
 }

@@ -143,7 +143,7 @@ static const struct kind {
 	{ "VFs appear", EFFECT_VFS, 0, KERNEL },
 	{ "host drivers are loaded", EFFECT_DRIVERS, 0, KERNEL },
 	{ "a hang", EFFECT_HANG, 0, KERNEL },
-	/* as long as apply.c lets all others wait for it */
+	/* as long as steps.c lets all others wait for it */
 	{ "200 ms", EFFECT_SLOW, 200, KERNEL },
 	{ "3 s", EFFECT_SLOW, 3000, KERNEL },
 };

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include "plan.h"
+#include "report.h"
+#include "scan.h"
+#include "sysfs.h"
+#include "work.h"
+
+enum { MODALIAS_MAX = 128 };
+
+/* How far a device is. */
+struct progress {
+	bool touched;		/* the plan has a step for it */
+	bool busy;		/* a write for it is under way */
+	bool unfinished;	/* in the end, not all of its steps have been done */
+	unsigned round;		/* of run_steps(), in which one of its steps could not be done yet: nor can those after it */
+	bool failed;
+	enum operation operation;	/* what failed, or is under way */
+	int error;
+	unsigned tries;		/* how often a driver was taken off it, or asked for once more */
+	char taken_from[DRIVER_MAX];
+};
+
+/* The steps of a plan, being done. */
+struct steps {
+	struct plan *plan;
+	struct devices *devices;
+	const struct root *root;
+	const struct report *report;
+	uint64_t deadline_us;
+	struct outcome *outcome;	/* one a device, for the time that its writes take */
+	struct pool pool;
+	struct drivers drivers;		/* registered now, */
+	bool unlisted;			/* or it is not known which */
+	struct progress *state;		/* one a device */
+	bool *done;			/* one a step */
+	bool registering;		/* a driver that has a device is being registered */
+	struct answer direct;		/* of the last steps_write() */
+	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
+	unsigned unfenced;		/* PFs whose fence could not be raised */
+};
+
+/* Given what stands before the pool, make the rest. False without memory; steps_free() in any case. */
+bool steps_init(struct steps *a);
+void steps_free(struct steps *a);
+
+/* Do all steps but those that make VFs (see vfs.h), until deadline_us of clock_us(). */
+void steps_do(struct steps *a);
+
+/* A write outside the plan's steps. It waits for all that are under way. 0 or -errno. */
+int steps_write(struct steps *a, const char *path, const char *value);
+
+/* Raise a PF's fence that is down, by its sriov_drivers_autoprobe, or say that it is. */
+void steps_raise_fence(struct steps *a, const struct device *pf, const char *path);
+
+/* Note that an operation on a device failed with -errno. */
+void steps_fail(struct steps *a, int32_t dev, enum operation operation, int error);
+
+/* Whether the driver that the plan wants for a device has it, as last read. */
+bool steps_bound(const struct steps *a, int32_t dev);
+
+#endif
