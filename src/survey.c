@@ -14,7 +14,7 @@
 #include "protect.h"
 #include "text.h"
 
-/* How often the devices are read anew while VFs keep appearing. */
+/* How often the devices are read anew while some keep appearing. */
 enum { LOOKS_MAX = 3, LOOK_AGAIN_MS = 20 };
 
 /*
@@ -212,9 +212,17 @@ static void say_unread(struct survey *s)
 	}
 }
 
-/* Whether VFs have appeared meanwhile: their PF has more than were seen, or does not know the number of one. */
+/*
+ * Whether devices have appeared meanwhile: a PF has more VFs than were seen, or
+ * does not know the number of one, or a device is without its group. It gets
+ * that after its link in /sys/bus/pci/devices (device_add() in drivers/base/core.c
+ * calls bus_add_device() before it tells the IOMMU's driver of it).
+ */
 static bool is_outdated(const struct survey *s)
 {
+	for (size_t i = 0; i < s->plan.notes; i++)
+		if (s->plan.note[i].kind == NOTE_NO_GROUP)
+			return true;
 	for (size_t i = 0; i < s->devices.n; i++) {
 		const struct device *d = &s->devices.dev[i];
 		int32_t seen = 0;

@@ -714,7 +714,8 @@ static const struct model_device *vf_of(const struct model_device *pf, int numbe
 int sysfs_link(const struct root *root, const char *path, char *buf, size_t size)
 {
 	const char *rest = "";
-	const struct model_device *d, *vf;
+	const struct model_device *vf;
+	struct model_device *d;
 	const char *name = NULL;
 	char number[12], at[2 * PATH_SIZE];
 	int r;
@@ -734,7 +735,9 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 	else if (strncmp(rest, "virtfn", 6) == 0)
 		name = d->total_vfs && (vf = vf_of(d, atoi(rest + 6) + 1)) ? vf->addr : "";
 	else if (strcmp(rest, "iommu_group") == 0)
-		name = d->group >= 0 ? number : "";
+		name = d->group < 0 || d->groupless > 0 ? "" : number;
+	if (strcmp(rest, "iommu_group") == 0 && d->groupless > 0)
+		d->groupless--;
 	if (!name)
 		return tree_link(path, buf, size);
 	if (!name[0])

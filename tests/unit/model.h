@@ -25,6 +25,7 @@ struct model_device {
 	const char *addr;
 	const char *modalias;
 	int group;			/* -1: none */
+	int groupless;			/* so many looks for its group before that is there */
 	const char *native;		/* the driver whose id table has it */
 	char driver[DRIVER_MAX];
 	char override[DRIVER_MAX];

@@ -217,6 +217,11 @@ static void failures(void)
 	   "a device without a group fails, its neighbour is claimed");
 
 	machine();
+	m->device[0].groupless = 1;
+	t = apply_rules("claim 01:00.0 02:00.0\n");
+	ok(t.failed == 0 && t.claimed == 2 && !logged("IOMMU group"), "a device that is just being added is waited for until it has its group");
+
+	machine();
 	model_register("vfio-pci");
 	m->device[0].vanishes = true;
 	t = apply_rules("claim 01:00.0 02:00.0\n");
