@@ -664,6 +664,8 @@ int main(int argc, char **argv)
 	const char *name = strrchr(argv[0], '/');
 	unsigned points = 0, tried[KINDS] = { 0 }, runs = 0;
 
+	/* whoever waits half an hour for all of it is to see how far it is */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	name = name ? name + 1 : argv[0];
 	everything = strcmp(name, "few-faults") != 0;
 	every = strcmp(name, "all-faults") == 0 ? 1 : 6;
