@@ -318,6 +318,7 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 	bool fenced = d->pf >= 0 && (a->devices->dev[d->pf].fenced || a->plan->verdict[d->pf].fence);
 	int32_t dev = a->plan->step[step].dev;
 	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
+	bool overtaken;
 	int r = 0;
 
 	flush(a);
@@ -344,9 +345,11 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 		steps_fail(a, dev, STEP_HAND, r);
 	if (!fenced)
 		return true;
+	flush(a);
+	overtaken = a->state[dev].busy;
 	steps_raise_fence(a, &a->devices->dev[d->pf], path);
 	/* a write that takes long may have come to the device only when the fence was up again: once more, when it has ended */
-	return !a->state[dev].busy || a->state[dev].tries++ > 0;
+	return !overtaken || a->state[dev].tries++ > 0;
 }
 
 /* Do one step, or start it. False where it must be looked at again. */

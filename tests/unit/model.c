@@ -655,16 +655,38 @@ static int write_attribute(const char *path, const char *value)
 	return -ENOENT;
 }
 
-/* The time that a write takes. */
-static void take_time(const char *path)
+/* The time that a write takes before it has its effect. */
+static void take_time(const char *path, const char *value)
+{
+	char device_dir[PATH_SIZE];
+	const char *rest;
+	struct model_device *d = find(path, &rest);
+
+	if (strcmp(path, "sys/bus/pci/drivers_probe") == 0) {
+		int ms = 0;
+
+		snprintf(device_dir, sizeof(device_dir), "%s/%s", devices_dir, value);
+		d = find(device_dir, &rest);
+		if (d) {
+			ms = d->probe_ms;
+			d->probe_ms = 0;
+		}
+		poll(NULL, 0, ms);
+	} else if (d && strcmp(rest, "driver_override") == 0) {
+		poll(NULL, 0, d->override_ms);
+	} else if (d && strcmp(rest, "driver/unbind") == 0) {
+		poll(NULL, 0, d->unbind_ms);
+	}
+}
+
+/* And after that. */
+static void end_slowly(const char *path)
 {
 	const char *rest;
 	const struct model_device *d = find(path, &rest);
 
-	if (d && strcmp(rest, "driver_override") == 0)
-		poll(NULL, 0, d->override_ms);
-	else if (d && strcmp(rest, "driver/unbind") == 0)
-		poll(NULL, 0, d->unbind_ms);
+	if (d && strcmp(rest, "sriov_drivers_autoprobe") == 0)
+		poll(NULL, 0, d->fence_ms);
 }
 
 int sysfs_write(const struct root *root, const char *path, const char *value)
@@ -677,11 +699,12 @@ int sysfs_write(const struct root *root, const char *path, const char *value)
 	__atomic_add_fetch(&m->writes, 1, __ATOMIC_SEQ_CST);
 	if (r < 0)
 		return r;
-	take_time(path);
+	take_time(path, value);
 	snprintf(part, sizeof(part), "%.*s", (int)(cut ? strlen(value) / 2 : strlen(value)), value);
 	lock_model();
 	r = write_attribute(path, part);
 	unlock_model();
+	end_slowly(path);
 	return cut ? -EIO : r;
 }
 

@@ -33,6 +33,8 @@ struct model_device {
 	int deferrals;			/* so many probes are deferred first */
 	bool hangs;			/* unbind and probe never end */
 	int override_ms, unbind_ms;	/* how long these writes take */
+	int probe_ms;			/* how long the next write to drivers_probe takes until it comes to the device */
+	int fence_ms;			/* how long a write to sriov_drivers_autoprobe goes on after it has had its effect */
 	int registering;		/* so many looks at its driver before that can be unbound from it */
 	bool late;			/* its native driver is just about to have it when the override is written */
 	bool open;			/* a guest has its VFIO group open */

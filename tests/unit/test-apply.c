@@ -290,6 +290,12 @@ static void by_hand(void)
 	apply_rules("vfs 05:00.0=2\n");
 	ok(run_on(COMMAND_RELEASE, vf, false) == EXIT_HOLDS && driver_is(1, "igbvf") && driver_is(2, "vfio-pci") && m->device[0].fenced,
 	   "a VF is released through the fence, which stays for the others");
+	sriov_machine();
+	apply_rules("vfs 05:00.0=2\n");
+	m->device[1].probe_ms = 250;
+	m->device[0].fence_ms = 200;
+	ok(run_on(COMMAND_RELEASE, vf, false) == EXIT_HOLDS && driver_is(1, "igbvf") && m->device[0].fenced,
+	   "and asked for once more where the write that was to bind it came behind the fence");
 }
 
 /* What is done with a device is done in its order, though its writes end while those of another are waited for. */
