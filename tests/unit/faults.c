@@ -697,6 +697,10 @@ int main(int argc, char **argv)
 		ok(good && failures == 0 && troubles > 0, "%s, %s: %u operations, %u troubles: it ends, tells the truth, and a second run repairs it",
 		   s->machine, s->name, operations, troubles);
 	}
+	if (points == 0) {
+		fprintf(stderr, "there is no such machine, or no such command for it\n");
+		return 2;
+	}
 	printf("# %u operations, %d kinds of trouble, %u disturbed runs:", points, KINDS, runs);
 	for (size_t k = 0; k < KINDS; k++)
 		printf("%s %s %u", k ? "," : "", kinds[k].name, tried[k]);
