@@ -663,15 +663,9 @@ static void take_time(const char *path, const char *value)
 	struct model_device *d = find(path, &rest);
 
 	if (strcmp(path, "sys/bus/pci/drivers_probe") == 0) {
-		int ms = 0;
-
 		snprintf(device_dir, sizeof(device_dir), "%s/%s", devices_dir, value);
 		d = find(device_dir, &rest);
-		if (d) {
-			ms = d->probe_ms;
-			d->probe_ms = 0;
-		}
-		poll(NULL, 0, ms);
+		poll(NULL, 0, d ? __atomic_exchange_n(&d->probe_ms, 0, __ATOMIC_SEQ_CST) : 0);
 	} else if (d && strcmp(rest, "driver_override") == 0) {
 		poll(NULL, 0, d->override_ms);
 	} else if (d && strcmp(rest, "driver/unbind") == 0) {
@@ -757,10 +751,10 @@ int sysfs_link(const struct root *root, const char *path, char *buf, size_t size
 		name = d->vf ? m->device[d->vf_of].addr : "";
 	else if (strncmp(rest, "virtfn", 6) == 0)
 		name = d->total_vfs && (vf = vf_of(d, atoi(rest + 6) + 1)) ? vf->addr : "";
+	else if (strcmp(rest, "iommu_group") == 0 && d->groupless > 0)
+		d->groupless--, name = "";
 	else if (strcmp(rest, "iommu_group") == 0)
-		name = d->group < 0 || d->groupless > 0 ? "" : number;
-	if (strcmp(rest, "iommu_group") == 0 && d->groupless > 0)
-		d->groupless--;
+		name = d->group >= 0 ? number : "";
 	if (!name)
 		return tree_link(path, buf, size);
 	if (!name[0])
