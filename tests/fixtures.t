@@ -71,17 +71,18 @@ refuses 'just words' 'not "PATH' 'a line of no form'
 # What the kernel's own attributes never hold, but a tree may.
 mkdir -p "$scratch/odd/sys/bus/pci/devices" "$scratch/odd/sys/devices/pci0/d" "$scratch/odd/proc"
 ln -s ../../../devices/pci0/d "$scratch/odd/sys/bus/pci/devices/0000:00:00.0"
-printf 'two\nlines, \\n, a\ttab, \303\251 and \001 ' >"$scratch/odd/sys/devices/pci0/d/uevent"
+printf 'two\nlines, \\n, a\ttab, \303\251 and \001 ' >"$scratch/odd/sys/devices/pci0/d/modalias"
 : >"$scratch/odd/sys/devices/pci0/d/driver_override"
 mkdir -p "$scratch/odd/sys/bus/pci/drivers/A driver"
 : >"$scratch/odd/sys/bus/pci/drivers/A driver/bind"
 printf 'root=UUID=1b9d6bcd-bbfd-4b2d-9b5d-ab8dfb2d3f4e BOOTIF=01-52-54-00-12-34-56 quiet "preclaim.claim=01:00.0 x" preclaim.keep="a b"\n' \
 	>"$scratch/odd/proc/cmdline"
 ./record "$scratch/odd" >"$scratch/manifest"
-./mktree "$scratch/manifest" "$scratch/copy" &&
-	for file in sys/devices/pci0/d/uevent sys/devices/pci0/d/driver_override "sys/bus/pci/drivers/A driver/bind"; do
-		cmp "$scratch/odd/$file" "$scratch/copy/$file" || break
+./mktree "$scratch/manifest" "$scratch/copy" && (
+	for file in sys/devices/pci0/d/modalias sys/devices/pci0/d/driver_override "sys/bus/pci/drivers/A driver/bind"; do
+		cmp "$scratch/odd/$file" "$scratch/copy/$file" || exit
 	done
+)
 ok $? 'every byte of a file comes back'
 ! grep -q ' $' "$scratch/manifest"
 ok $? 'no line of a manifest ends in a blank'
