@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The tools that the golden tests stand on: record and mktree.
+# What the golden tests stand on: record, mktree, and how golden.t reads and judges a case.
 
 cd "$(dirname "$0")" || exit 1
 scratch=$(mktemp -d) || exit 1
@@ -94,6 +94,89 @@ ok $? 'a recorded tree records the same again'
 mkdir "$scratch/empty"
 ! ./record "$scratch/empty" >"$scratch/out" 2>&1 && grep -q 'no sys/bus/pci/devices' "$scratch/out"
 ok $? 'record says where there is no sysfs'
+
+# script NAME TEXT: a stand-in for preclaim, which is run in the tree
+script()
+{
+	printf '#!/bin/sh\n%s\n' "$2" >"$scratch/$1"
+	chmod 755 "$scratch/$1"
+}
+
+# ill NAME LINE MESSAGE TEXT
+ill()
+{
+	printf '%b' "$4" >"$scratch/plan/$1"
+	printf '%s\n' "# $scratch/plan/$1:$2: $3" >>"$scratch/messages"
+}
+mkdir "$scratch/plan"
+ill with-a-part-that-is-none 1 'there is no such part: conf' '== conf\n== exit 0\n'
+ill with-a-part-twice 3 '/a is there twice' '== /a\n== /b\n== /a\n== exit 0\n'
+ill with-two-ends 2 'exit is there twice' '== exit 0\n== exit 1\n'
+ill of-a-machine-that-is-not-there 1 'there is no such machine: gone' 'machine gone\n== exit 0\n'
+ill without-an-end 2 'no "exit STATUS" at the end' '== stdout\nx\n'
+ill with-input-below-what-comes-out 3 '/a comes too late' '== stdout\nx\n== /a\n== exit 0\n'
+ill with-lines-before-its-parts 1 'belongs to no part: claim' 'claim\n== exit 0\n'
+ill with-lines-behind-its-end 2 'belongs to no part: x' '== exit 0\nx\n'
+ill that-is-cut-short 2 'the line has no end' '== stdout\nx'
+ill with-an-escape-that-is-none 1 'unknown escape "\q"' '== /a (escaped)\n\\q\n== exit 0\n'
+ill with-an-ill-formed-tree 3 'not "PATH = VALUE", "PATH -> TARGET" or "PATH/": words' '== tree\na = b\nwords\n== exit 0\n'
+ill without-a-path-that-never-was 2 'gone: No such file or directory' '== without\ngone\n== exit 0\n'
+ill with-a-file-outside 1 'the path leaves the tree: ../a' '== /../a\n== exit 0\n'
+script quiet :
+PRECLAIM_BINARIES=$scratch/quiet ./golden.t "$scratch"/plan/* >"$scratch/said"
+while IFS= read -r message; do
+	grep -qxF -- "$message" "$scratch/said"
+	ok $? "golden.t refuses a case $(basename "${message%%:*}" | tr - ' ')"
+done <"$scratch/messages"
+test "$(grep -c '^not ok ' "$scratch/said")" = "$(wc -l <"$scratch/messages")" && ! grep '^ok ' "$scratch/said"
+ok $? 'none of those cases is run'
+
+mkdir "$scratch/show"
+script prints "cp etc/preclaim.conf '$scratch/read' && cat etc/preclaim.conf && echo said >&2; exit 2"
+cat >"$scratch/show/bytes" <<'END'
+== /etc/preclaim.conf (escaped)
+\x3d= exit 0
+a \\ and\x00\x0d
+\x3d= the last\
+END
+{
+	cat "$scratch/show/bytes"
+	sed 's/^== .*conf/== stdout/' "$scratch/show/bytes"
+	printf '== stderr\nsaid\n== exit 2\n'
+} >"$scratch/whole"
+PRECLAIM_BINARIES=$scratch/prints ./golden.t --bless "$scratch/show/bytes" >"$scratch/said" &&
+	printf '== exit 0\na \\ and\000\r\n== the last' | cmp - "$scratch/read" && cmp "$scratch/whole" "$scratch/show/bytes"
+ok $? 'golden.t keeps every byte of a case, and --bless writes what comes out below'
+PRECLAIM_BINARIES=$scratch/prints ./golden.t "$scratch/show/bytes" >"$scratch/said"
+ok $? 'a case that was blessed passes'
+sed 's/^said$/told/' "$scratch/whole" >"$scratch/show/bytes"
+! PRECLAIM_BINARIES=$scratch/prints ./golden.t "$scratch/show/bytes" >"$scratch/said" &&
+	grep -qx '# -told' "$scratch/said" && grep -qx '# +said' "$scratch/said"
+ok $? 'a case fails where something else is printed, and shows it'
+
+# tampers NAME COMMAND MESSAGE
+tampers()
+{
+	script "$1" "$2"
+	printf '%s\n' "$1 $3" >>"$scratch/tampered"
+	binaries="$binaries $scratch/$1"
+}
+binaries=$scratch/quiet
+device=sys/bus/pci/devices/0000:01:00.0
+printf '%s\n' 'machine desktop-one-gpu' '== /etc/preclaim.conf' '== arguments' list '== exit 0' >"$scratch/show/nothing-changes"
+tampers 'changes-bytes' "echo '(NULL)' >$device/driver_override" '/sys/devices/.*/0000:01:00.0/driver_override: '
+tampers 'adds-a-file' ': >etc/new' '/etc/new: is new'
+tampers 'removes-a-link' "rm $device" "/$device: .* is nothing"
+tampers 'changes-a-mode' 'chmod 600 etc/preclaim.conf' '/etc/preclaim.conf: '
+tampers 'replaces-a-link' "ln -sfn elsewhere $device" "/$device: "
+PRECLAIM_BINARIES=$binaries ./golden.t "$scratch/show/nothing-changes" >"$scratch/said"
+grep -qx "ok 1 - show: nothing changes ($scratch/quiet)" "$scratch/said" && test "$(grep -c '^ok ' "$scratch/said")" = 1
+ok $? 'a run that changes nothing passes, and no other'
+while read -r name change; do
+	# the reasons stand below the point
+	sed -n "\\|^not ok .*/$name)\$|,/^[on1]/p" "$scratch/said" | grep -q "^# $change"
+	ok $? "golden.t sees a run that $(echo "$name" | tr - ' ')"
+done <"$scratch/tampered"
 
 echo "1..$tests"
 test $failed -eq 0
