@@ -1,44 +1,61 @@
-#!/bin/sh
+#!/usr/bin/perl
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # protect.t: what the PCI functions of a machine carry, by src/protect.c. Each case
-# protect/SENTENCE.case is a manifest of what mktree adds to protect/machine, with
+# protect/SENTENCE.case is a manifest of what is added to protect/machine, with
 #
 #	#> LINE    what show-protect prints, in any order (that of a directory)
 #	#- PATH    what the machine lacks
 #
 # PRECLAIM_SHOWS names other builds of show-protect than the three.
 
-set -u
-LC_ALL=C
-export LC_ALL
-cd "$(dirname "$0")/.." || exit 1
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-tests=0
-failed=0
-programs=${PRECLAIM_SHOWS:-build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect}
+use strict;
+use warnings;
+use File::Basename qw(basename dirname);
+use File::Temp 'tempdir';
+use lib dirname(__FILE__);
+use Tree;
 
-for case in tests/protect/*.case; do
-	name=$(basename "$case" .case | tr - ' ')
-	rm -rf "$scratch/tree"
-	tests/mktree tests/protect/machine "$scratch/tree" && tests/mktree "$case" "$scratch/tree" || exit 1
-	sed -n 's/^#- //p' "$case" | while read -r path; do
-		rm -r "${scratch:?}/tree/$path"
-	done
-	sed -n 's/^#> //p' "$case" | sort >"$scratch/want"
-	for program in $programs; do
-		tests=$((tests + 1))
-		"$program" "$scratch/tree" >"$scratch/printed" 2>&1 || echo "exit $?" >>"$scratch/printed"
-		sort "$scratch/printed" >"$scratch/have"
-		if diff "$scratch/want" "$scratch/have" >"$scratch/diff"; then
-			echo "ok $tests - protect: $name ($program)"
-		else
-			failed=$((failed + 1))
-			sed 's/^/# /' "$scratch/diff"
-			echo "not ok $tests - protect: $name ($program)"
-		fi
-	done
-done
-echo "1..$tests"
-test $failed -eq 0
+chdir dirname(__FILE__) . '/..' or die "$!\n";
+my $scratch = tempdir(CLEANUP => 1);
+my $tests = 0;
+my $failed = 0;
+my @programs = split ' ', $ENV{PRECLAIM_SHOWS} // 'build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect';
+
+sub slurp {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!\n";
+    local $/;
+    return <$in>;
+}
+
+# The lines that a program prints, sorted, and how it ended where that is not well
+sub printed {
+    my @lines = qx('$_[0]' '$_[1]' 2>&1);
+    push @lines, "exit $?\n" if $?;
+    return join '', sort @lines;
+}
+
+my $tree = Tree->new("$scratch/tree", "$scratch/stash");
+$tree->plant(slurp('tests/protect/machine'), 'tests/protect/machine', 0);
+$tree->keep;
+for my $file (sort glob 'tests/protect/*.case') {
+    my $case = slurp($file);
+    $tree->plant($case, $file, 0);
+    $tree->remove($_, $file) for $case =~ /^#- (.*)/mg;
+    my $want = join '', sort $case =~ /^#> (.*\n)/mg;
+    my $name = basename($file, '.case') =~ tr/-/ /r;
+    for my $program (@programs) {
+        $tests++;
+        my $have = printed($program, "$scratch/tree");
+        if ($have eq $want) {
+            print "ok $tests - protect: $name ($program)\n";
+        } else {
+            $failed++;
+            print "not ok $tests - protect: $name ($program)\n", "# wanted:\n", $want =~ s/^/# /mgr, "# printed:\n", $have =~ s/^/# /mgr;
+        }
+    }
+    $tree->undo;
+}
+print "1..$tests\n";
+exit($failed ? 1 : 0);
