@@ -35,7 +35,7 @@ for manifest in machines/*.manifest; do
 	test -s "$scratch/want" && ! test -s "$scratch/diff"
 	ok $? "$manifest is what record prints of the tree that mktree makes of it"
 
-	dangling=$(find "$scratch/tree" -type l ! -exec test -e {} \; -print)
+	dangling=$(find "$scratch/tree" -xtype l)
 	test -z "$dangling"
 	ok $? "$manifest has no link to nothing"
 done
