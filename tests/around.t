@@ -6,7 +6,7 @@
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 preclaim=$top/build/preclaim
-scratch=$(mktemp -d)
+scratch=$(mktemp -d -p "$("$top/tests/tmpdir")")
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit
 n=0

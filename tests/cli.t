@@ -8,7 +8,7 @@
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 preclaim=$top/${PRECLAIM_CLI:-build/preclaim}
-scratch=$(mktemp -d)
+scratch=$(mktemp -d -p "$("$top/tests/tmpdir")")
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit
 n=0

@@ -4,7 +4,7 @@
 # What the golden tests stand on: record, mktree, and how golden.t reads and judges a case.
 
 cd "$(dirname "$0")" || exit 1
-scratch=$(mktemp -d) || exit 1
+scratch=$(mktemp -d -p "$(./tmpdir)") || exit 1
 trap 'rm -rf "$scratch"' EXIT
 tests=0
 failed=0

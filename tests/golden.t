@@ -35,7 +35,7 @@ use lib dirname(__FILE__);
 use Tree;
 
 my $here = abs_path(dirname($0));
-my $scratch = tempdir(CLEANUP => 1);
+my $scratch = tempdir(DIR => qx('$here/tmpdir') =~ s/\n//r, CLEANUP => 1);
 my $bless = @ARGV && $ARGV[0] eq '--bless';
 shift if $bless;
 my $tests = 0;

@@ -17,7 +17,7 @@ use lib dirname(__FILE__);
 use Tree;
 
 chdir dirname(__FILE__) . '/..' or die "$!\n";
-my $scratch = tempdir(CLEANUP => 1);
+my $scratch = tempdir(DIR => qx(tests/tmpdir) =~ s/\n//r, CLEANUP => 1);
 my $tests = 0;
 my $failed = 0;
 my @programs = split ' ', $ENV{PRECLAIM_SHOWS} // 'build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect';
