@@ -7,7 +7,7 @@
 # shellcheck disable=SC2154 # dir is the sourcing script's
 
 : >"$dir/expect"
-expect() { (IFS='	' && echo "$*") >>"$dir/expect"; }
+expect() { (IFS='	' && printf '%s\n' "$*") >>"$dir/expect"; }
 
 # claimed ADDRESS DRIVER: DRIVER has it, and no other driver's probe ever ran on it
 claimed() { expect claimed "$(full_address "$1")" "$2"; }

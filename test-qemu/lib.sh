@@ -66,61 +66,140 @@ mirror() {
 		head -n 1 | grep . || die "apt has no Debian mirror in its sources"
 }
 
-# root NAME PACKAGES [SUITE [ARCHITECTURES]]: a Debian of the suite of that name, or of
-# another, made by mmdebstrap if it isn't there yet, with the same mirror, proxy and time
-# checks as this machine's own apt. Images are made by the tests themselves: INITRD=No keeps
-# the kernel packages from making theirs. One of another architecture than this machine's is
-# unpacked, and nothing in it is run.
-root() (
-	name=$1 include=$2 suite=${3:-$1} native=$(dpkg --print-architecture)
-	architectures=${4:-$native}
-	case $architectures in
-	"$native"*) set -- --variant=apt ;;
-	*) set -- --variant=extract --skip=check/qemu --include='?essential' ;;
-	esac
-	log=$build/root-$name.log
-	made="$name $include"
-	mkdir -p "$roots"
-	exec 9>"$roots/$name.lock"
-	flock 9
-	[ "$(cat "$roots/$name.made" 2>/dev/null)" = "$made" ] && exit
-	say "making $name root"
-	as_root rm -rf "$roots/$name"
+# copy_root FROM TO: a Debian of its own, in a second, with nothing of preclaim in it. Its files are
+# hard links, but for those of the folders where something is written in place.
+copy_root() {
+	as_root rm -rf "$2" &&
+		as_root cp -al "$1" "$2" &&
+		as_root rm -r "$2/etc" "$2/var" &&
+		as_root cp -a "$1/etc" "$1/var" "$2" &&
+		as_root find "$2" -depth -name '*preclaim*' -exec rm -r {} + &&
+		# folders that make install has made
+		for folder in usr/lib/dracut usr/lib/initcpio usr/share/fish usr/share/zsh; do
+			[ ! -d "$2/$folder" ] || as_root find "$2/$folder" -depth -type d -empty -delete
+		done
+}
+
+# unpack_root NAME SUITE ARCHITECTURE MMDEBSTRAP-OPTION...: with the same mirror, proxy and time
+# checks as this machine's own apt
+unpack_root() (
+	name=$1 suite=$2 architecture=$3
+	shift 3
 	apt-config dump |
 		grep -E '^Acquire::(https?::Proxy|Check-Valid-Until|Check-Date|Retries)' \
-			>"$build/apt-$name.conf" || :
-	# shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
-	as_root env INITRD=No mmdebstrap "$@" --include="$include" \
-		--architectures="$architectures" \
+			>"$build/apt-$name.conf"
+	as_root mmdebstrap "$@" --architectures="$architecture" \
 		--aptopt="$build/apt-$name.conf" \
 		--aptopt='Apt::Install-Recommends "false"' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt=force-unsafe-io \
-		--customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*' \
-		"$suite" "$roots/$name" "deb $(mirror) $suite main" >"$log" 2>&1 ||
-		{ tail -n 30 "$log" >&2; die "cannot make the $name root, see $log"; }
-	echo "$made" >"$roots/$name.made"
+		"$suite" "$roots/$name" "deb $(mirror) $suite main"
 )
 
-# make_root NAME: one of those that images are made from. trixie has QEMU, too, and cross is
-# what builds for arm64.
+# install_packages NAME PACKAGE...: into that root. Packages of another architecture have its name
+# behind a colon. Images are made by the tests themselves: INITRD=No keeps the kernel's packages
+# from making theirs.
+# shellcheck disable=SC2016 # for the inner shell
+install_packages() {
+	name=$1
+	shift
+	in_root_with_proc "$name" env INITRD=No DEBIAN_FRONTEND=noninteractive sh -ec '
+		foreign=$(echo "$*" | sed -n "s/.*:\([^ ]*\).*/\1/p")
+		if [ "$foreign" ]; then
+			dpkg --add-architecture "$foreign"
+			apt-get -qq update
+		fi
+		# The lists may be older than what the mirror has now.
+		apt-get -qq -y install "$@" || {
+			apt-get -qq update
+			apt-get -qq -y install "$@"
+		}
+		apt-get clean' - "$@"
+}
+
+# borrow_programs: those of the arm64 root that only make images, and don't go into them, become this
+# machine's own, of the same release: an emulator needs ten times as long.
+borrow_programs() {
+	as_root cp -al "$roots/trixie/usr/lib/x86_64-linux-gnu" "$roots/arm64/usr/lib" &&
+		as_root cp -a "$roots/trixie/usr/lib64" "$roots/arm64/usr" &&
+		as_root ln -sfn usr/lib64 "$roots/arm64/lib64" || return
+	for program in "$roots"/arm64/usr/bin/*; do
+		native=$roots/trixie/usr/bin/${program##*/}
+		case ${program##*/} in kmod | busybox | udevadm | ldd) continue ;; esac
+		[ ! -f "$native" ] || [ -L "$native" ] || as_root cp --remove-destination "$native" "$program" || return
+	done
+}
+
+# make_root NAME: the Debian of that name, if it isn't there yet. mmdebstrap makes the smallest
+# one of each suite, SUITE-base; the others of that suite are copies of it, with packages installed
+# besides. What is for another architecture is unpacked, and hardly anything of it is run.
 make_root() (
-	tools=initramfs-tools,udev,busybox,kmod,zstd,lz4,make
-	# dracut is in the way of initramfs-tools, and the other way round.
-	dracut=dracut,systemd-sysv,udev,kmod,zstd,make,linux-image-amd64
-	case $1 in
-	trixie) root trixie "$tools,linux-image-amd64,qemu-system-x86,qemu-system-arm,qemu-efi-aarch64,systemd-sysv" ;;
-	bookworm) root bookworm "$tools,linux-image-amd64,linux-image-cloud-amd64,systemd-sysv" ;;
-	raid) root raid "$tools,linux-image-amd64,systemd-sysv,mdadm,lvm2" bookworm ;;
-	cross) root cross make,gcc-aarch64-linux-gnu,libklibc-dev:arm64,musl-dev:arm64 bookworm \
-		"$(dpkg --print-architecture),arm64" ;;
-	arm64) root arm64 "$tools,linux-image-arm64" trixie arm64 ;;
-	dracut-trixie) root dracut-trixie "$dracut" trixie ;;
-	dracut-bookworm) root dracut-bookworm "$dracut" bookworm ;;
-	*) die "no such root: $1" ;;
+	name=$1 from='' packages=''
+	case $name in
+	*-base) ;;
+	# What the initramfs-tools of a suite make images in. trixie has QEMU, too.
+	bookworm | trixie)
+		from=$name-base
+		packages='initramfs-tools udev busybox kmod zstd lz4 make systemd-sysv linux-image-amd64'
+		case $name in
+		bookworm) packages="$packages linux-image-cloud-amd64" ;;
+		trixie) packages="$packages qemu-system-x86 qemu-system-arm qemu-efi-aarch64" ;;
+		esac
+		;;
+	raid) from=bookworm packages='mdadm lvm2' ;;
+	# It is in the way of initramfs-tools, which go.
+	dracut-*) from=${name#dracut-} packages=dracut ;;
+	arm64) packages='initramfs-tools udev busybox kmod zstd lz4 make linux-image-arm64' ;;
+	# What builds for arm64.
+	cross) from=bookworm-base packages='make gcc-aarch64-linux-gnu libklibc-dev:arm64 musl-dev:arm64' ;;
+	# What builds the Debian package, crosswise too. No more than a build asks for:
+	# dpkg-buildpackage refuses if debian/control wants others.
+	deb-*-*)
+		from=${name#deb-}
+		foreign=${from#*-}
+		from=${from%%-*}-base
+		packages="build-essential crossbuild-essential-$foreign debhelper libklibc-dev:$foreign"
+		;;
+	deb-*) from=${name#deb-}-base packages='build-essential debhelper libklibc-dev' ;;
+	lint) from=sid-base packages=lintian ;;
+	autopkgtest)
+		from=trixie-base
+		packages='autopkgtest dpkg-dev perl linux-image-amd64 initramfs-tools busybox qemu-system-x86 cpio zstd'
+		;;
+	*) die "no such root: $name" ;;
 	esac
+	case $name in
+	*-base) ;;
+	arm64) make_root trixie ;;
+	*) make_root "$from" ;;
+	esac || exit
+
+	log=$build/root-$name.log
+	made="$from $packages"
+	mkdir -p "$roots"
+	exec 9>"$roots/$name.lock"
+	flock 9
+	[ "$(cat "$roots/$name.made" 2>/dev/null)" != "$made" ] || exit 0
+	say "making $name root"
+	as_root rm -rf "$roots/$name"
+	# shellcheck disable=SC2086 # a list of words
+	if [ "$from" ]; then
+		(
+			exec 9>"$roots/$from.lock"
+			flock 9
+			copy_root "$roots/$from" "$roots/$name"
+		) && install_packages "$name" $packages
+	elif [ "$name" = arm64 ]; then
+		unpack_root "$name" trixie arm64 --variant=extract --skip=check/qemu \
+			--include='?essential' --include="$(echo "$packages" | tr ' ' ,)" &&
+			borrow_programs
+	else
+		unpack_root "$name" "${name%-base}" "$(dpkg --print-architecture)" \
+			--variant=apt --skip=cleanup/apt/lists
+	fi >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "cannot make the $name root, see $log"; }
+	echo "$made" >"$roots/$name.made"
 )
 
 # The root and the kernel version of each kernel that the tests boot.
