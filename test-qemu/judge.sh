@@ -183,7 +183,9 @@ judge() {
 	[ -s "$dir/probes" ] || fail "the kprobe saw nothing: this boot proves nothing"
 	[ -s "$dir/core" ] || fail "driver core logged nothing: this boot proves nothing"
 	! grep -Eq 'BUG:|Oops|Kernel panic' "$dir/log" || fail "the kernel is unwell"
-	[ -s "$dir/expect" ] || fail "the case expects nothing"
+	awk '$1 == "title" && FNR > 1 && expects == 0 { exit 1 }
+		{ expects = $1 == "title" ? 0 : expects + 1 }
+		END { exit expects == 0 }' "$dir/expect" || fail "there is a title without an expectation"
 	while IFS='	' read -r kind one two three four; do
 		"judge_$kind" "$one" "$two" "$three" "$four"
 	done <"$dir/expect"
