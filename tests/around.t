@@ -4,12 +4,10 @@
 # `apply ADDRESS` reads only what matters to that device. Whatever the machine and the
 # rules, what it plans is the same as where all devices are read, as a rule by group makes it.
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-preclaim=$top/build/preclaim
-scratch=$(mktemp -d -p "$("$top/tests/tmpdir")")
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
+
 cd "$scratch" || exit
-n=0
 
 # plans FILE: the plan for each device of the machine, and what is said about it
 plans() {
@@ -23,6 +21,7 @@ plans() {
 for manifest in "$top"/tests/machines/*.manifest; do
 	machine=${manifest##*/}
 	rm -rf root planned
+	: >err
 	mkdir root || exit
 	"$top/tests/mktree" "$manifest" root || exit
 	mkdir -p root/etc root/proc
@@ -50,21 +49,11 @@ keep vf0-1@01:00.0'
 		echo 'keep group@ffff:1f:00.0' >>rules
 		plans rules >all
 		cat few >>planned
-		if ! cmp -s few all; then
-			echo "# $machine, group $policy:"
-			echo "$rules" | sed 's/^/# /'
-			diff few all | sed 's/^/# /'
-			echo "$machine" >>differ
-		fi
+		diff few all >differ || { printf '%s\n' "$rules" "group $policy:" && cat differ; } >>err
 	done
-	n=$((n + 1))
-	if ! grep -q ' claim ' planned; then
-		echo "not ok $n - $machine: nothing was planned, and so nothing compared"
-	elif grep -qs "^$machine\$" differ; then
-		echo "not ok $n - $machine: what is planned for a device is the same, whether few are read or all"
-	else
-		echo "ok $n - $machine: what is planned for a device is the same, whether few are read or all"
-	fi
+	# Where nothing was planned nothing has been compared.
+	grep -q ' claim ' planned && [ ! -s err ]
+	ok "$machine: what is planned for a device is the same, whether few are read or all"
 done
 
 # What other runs have told of devices that such a run does not look at stays as it is, and
@@ -76,27 +65,14 @@ one=$(sed -n 10p root/addresses)
 gone='0000:7f:00.0 8086:1234 claim claimed vfio-pci 9 /etc/preclaim.conf:9 80'
 mkdir -p root/run/preclaim
 echo "$gone" >root/run/preclaim/status
-n=$((n + 1))
 "$preclaim" apply --root root "$one" 2>/dev/null
-if grep -q "^$one .* claimed " root/run/preclaim/status && grep -qxF "$gone" root/run/preclaim/status; then
-	echo "ok $n - a run for one device leaves the status of others alone"
-else
-	echo "not ok $n - a run for one device leaves the status of others alone"
-	sed 's/^/# /' root/run/preclaim/status
-fi
-n=$((n + 1))
+cp root/run/preclaim/status err
+grep -q "^$one .* claimed " err && grep -qxF "$gone" err
+ok 'a run for one device leaves the status of others alone'
 "$preclaim" apply --root root 2>/dev/null
-if grep -q "^$one .* claimed " root/run/preclaim/status && ! grep -qxF "$gone" root/run/preclaim/status; then
-	echo "ok $n - a run for all devices drops the status of what is gone"
-else
-	echo "not ok $n - a run for all devices drops the status of what is gone"
-	sed 's/^/# /' root/run/preclaim/status
-fi
-n=$((n + 1))
-if [ "$(grep -c ' claimed ' root/run/preclaim/status)" = 300 ] && [ "$(grep -lx none root/sys/bus/pci/devices/*/driver_override | wc -l)" = 300 ]; then
-	echo "ok $n - all of 300 devices are claimed by one run"
-else
-	echo "not ok $n - all of 300 devices are claimed by one run"
-	wc -l root/run/preclaim/status | sed 's/^/# /'
-fi
-echo "1..$n"
+cp root/run/preclaim/status err
+grep -q "^$one .* claimed " err && ! grep -qxF "$gone" err
+ok 'a run for all devices drops the status of what is gone'
+[ "$(grep -c ' claimed ' err)" = 300 ] && [ "$(grep -lx none root/sys/bus/pci/devices/*/driver_override | wc -l)" = 300 ]
+ok 'all of 300 devices are claimed by one run'
+end

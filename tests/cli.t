@@ -4,26 +4,17 @@
 # What the shipped binary does to a machine's tree when it applies rules: files, messages,
 # exit status. Behind these trees is no kernel, so what a write leaves in a file is seen;
 # a modprobe that binds devices is played by a script. PRECLAIM_CLI names another binary
-# below the top than the shipped one.
+# than the shipped one.
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-preclaim=$top/${PRECLAIM_CLI:-build/preclaim}
-scratch=$(mktemp -d -p "$("$top/tests/tmpdir")")
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
+
+preclaim=$(realpath "${PRECLAIM_CLI:-build/preclaim}") || exit
 cd "$scratch" || exit
-n=0
 
-# ok SENTENCE: by the status of the command before it
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		sed 's/^/# err: /' err
-		[ ! -s root/dev/kmsg ] || sed 's/^/# kmsg: /' root/dev/kmsg
-	fi
+said() {
+	sed 's/^/err: /' err
+	[ ! -s root/dev/kmsg ] || sed 's/^/kmsg: /' root/dev/kmsg
 }
 
 # A fresh machine in root/; its rules are the argument.
@@ -391,4 +382,4 @@ ok 'each example in it can be parsed'
 "$preclaim" --version | grep -qx "preclaim $(cat "$top/VERSION")" && "$preclaim" --help | grep -q '^Usage: preclaim '
 ok 'it tells its version and its usage'
 
-echo "1..$n"
+end

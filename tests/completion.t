@@ -4,12 +4,11 @@
 # What bash, zsh and fish complete on a command line that begins with preclaim, asked of
 # each of these shells, on a recorded machine.
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
+
 cd "$scratch" || exit
 export HOME="$scratch" XDG_CONFIG_HOME="$scratch" PATH="$top/build:$PATH" LC_ALL=C TERM=dumb
-n=0
 
 mkdir root
 "$top/tests/mktree" "$top/tests/machines/desktop-one-gpu.manifest" root || exit
@@ -67,14 +66,9 @@ in_zsh() {
 
 # offers SHELL LINE WANTED UNWANTED SENTENCE: patterns for grep -E
 offers() {
-	n=$((n + 1))
-	"in_$1" "$2" >offered 2>&1
-	if grep -qE -- "$3" offered && ! grep -qE -- "$4" offered; then
-		echo "ok $n - $1: $5"
-	else
-		echo "not ok $n - $1: $5"
-		sed "s/^/# $2: /" offered
-	fi
+	"in_$1" "$2" >err 2>&1
+	grep -qE -- "$3" err && ! grep -qE -- "$4" err
+	ok "$1: $5"
 }
 
 gpu='01:00\.0.*NVIDIA Corporation TU104'
@@ -95,25 +89,25 @@ done
 TYPE=9 offers bash 'preclaim --root root claim 0000:01:00.0' '^00\.0$' 'NVIDIA' 'a single match is completed without its name'
 TYPE=37 offers bash 'preclaim --root root claim 0000:01' '^01:00\.0$' 'NVIDIA' 'and so are those that are put in by turns'
 
+# Options and commands, as the usage text has them
+preclaim --help >usage
+grep -oE '^  .{0,6}--[a-z-]+|import --[a-z-]+|apply --[a-z-]+|\[--[a-z]+' usage | grep -oE '[a-z][a-z-]+$' >options
+sed -n 's/^  \([a-z][a-z]*\)\b.*/\1/p' usage >commands
 for shell in bash zsh fish; do
 	case $shell in
 	bash) file=preclaim ;;
 	zsh) file=_preclaim ;;
 	fish) file=preclaim.fish ;;
 	esac
-	missing=
-	for option in $(preclaim --help | grep -oE '^  .{0,6}--[a-z-]+|import --[a-z-]+|apply --[a-z-]+|\[--[a-z]+' | grep -oE '[a-z][a-z-]+$'); do
-		grep -qE -- "(--|-l )$option\b" "$top/conf/completion/$file" || missing="$missing $option"
-	done
-	for command in $(preclaim --help | sed -n 's/^  \([a-z][a-z]*\)\b.*/\1/p'); do
-		grep -qw "$command" "$top/conf/completion/$file" || missing="$missing $command"
-	done
-	n=$((n + 1))
-	if [ -z "$missing" ]; then
-		echo "ok $n - $shell: each command and option that there is"
-	else
-		echo "not ok $n - $shell: each command and option that there is"
-		echo "# missing:$missing"
-	fi
+	{
+		while read -r option; do
+			grep -qE -- "(--|-l )$option\b" "$top/conf/completion/$file" || echo "missing: $option"
+		done <options
+		while read -r command; do
+			grep -qw "$command" "$top/conf/completion/$file" || echo "missing: $command"
+		done <commands
+	} >err
+	[ ! -s err ]
+	ok "$shell: each command and option that there is"
 done
-echo "1..$n"
+end

@@ -7,23 +7,10 @@
 
 # shellcheck disable=SC2016 # the backquotes are Markdown's
 
-cd "$(dirname "$0")/.." || exit
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-export PATH="$PWD/build:$PATH"
-n=0
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
 
-# ok SENTENCE: by the status of the command before it; what is in $scratch/err says why
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		head -n 20 "$scratch/err" | sed 's/^/# /'
-	fi
-}
+export PATH="$top/build:$PATH"
 
 # plant MACHINE RULE...: a machine in $scratch/root
 plant() {
@@ -102,14 +89,14 @@ params=$(grep -ohE 'preclaim\.[a-z-]+=[^` ]+' README.md docs/*.md | grep -v '…
 ok 'so can each parameter'
 
 # --- commands and files ------------------------------------------------------
-grep -ohE '\]\([A-Za-z0-9_./-]+\)' README.md CONTRIBUTING.md RELEASING.md SECURITY.md | tr -d '])(' | sort -u |
-	while read -r file; do [ -e "$file" ] || echo "$file"; done >"$scratch/err"
+grep -ohE '\]\([A-Za-z0-9_./-]+\)' README.md CONTRIBUTING.md RELEASING.md SECURITY.md | tr -d '])(' | sort -u >"$scratch/links"
+while read -r file; do [ -e "$file" ] || echo "$file"; done <"$scratch/links" >"$scratch/err"
 [ ! -s "$scratch/err" ]
 ok 'each file that is linked is there'
-cat README.md CONTRIBUTING.md RELEASING.md docs/*.md | grep -oE '(^    |&& |`)make [a-z-]+' | sed 's/.*make //' | sort -u |
-	while read -r target; do
-		grep -qE "^$target:" Makefile || echo "$target"
-	done >"$scratch/err"
+cat README.md CONTRIBUTING.md RELEASING.md docs/*.md | grep -oE '(^    |&& |`)make [a-z-]+' | sed 's/.*make //' | sort -u >"$scratch/targets"
+while read -r target; do
+	grep -qE "^$target:" Makefile || echo "$target"
+done <"$scratch/targets" >"$scratch/err"
 [ ! -s "$scratch/err" ]
 ok 'each target of make that is named is there'
-echo "1..$n"
+end

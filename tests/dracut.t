@@ -14,7 +14,7 @@ set -u
 
 # begin ROOT: a case, with its rules on standard input; no device is to be seen
 begin() {
-	debian=$1 dir=$roots/$1
+	debian=$1 about=$1 dir=$roots/$1
 	rm -rf "$dir/etc/preclaim.d" "$dir/proc" "$dir/sys" "$dir/image" "$dir/unpacked"
 	mkdir "$dir/etc/preclaim.d" "$dir/proc" "$dir/sys"
 	cat >"$dir/etc/preclaim.conf"
@@ -142,4 +142,4 @@ for kernel in 6.1-dracut 6.12-dracut; do
 	version=$(kernel_version $kernel) || die "the $debian root has no kernel"
 	for case in generic_and_hostonly machines start bad_rules by_make_install; do $case "$debian" "$version"; done
 done
-echo "1..$n"
+end

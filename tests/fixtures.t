@@ -3,22 +3,10 @@
 #
 # What the golden tests stand on: record, mktree, and how golden.t reads and judges a case.
 
-cd "$(dirname "$0")" || exit 1
-scratch=$(mktemp -d -p "$(./tmpdir)") || exit 1
-trap 'rm -rf "$scratch"' EXIT
-tests=0
-failed=0
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
 
-ok() # STATUS NAME
-{
-	tests=$((tests + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $tests - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $2"
-	fi
-}
+cd tests || exit
 
 entries() # FILE
 {
@@ -30,14 +18,12 @@ for manifest in machines/*.manifest; do
 	./mktree "$manifest" "$scratch/tree"
 	./record "$scratch/tree" >"$scratch/again"
 	entries "$manifest" >"$scratch/want"
-	entries "$scratch/again" | diff "$scratch/want" - | sed 's/^/# /' >"$scratch/diff"
-	cat "$scratch/diff"
-	test -s "$scratch/want" && ! test -s "$scratch/diff"
-	ok $? "$manifest is what record prints of the tree that mktree makes of it"
+	entries "$scratch/again" | diff "$scratch/want" - >"$scratch/err"
+	test -s "$scratch/want" && ! test -s "$scratch/err"
+	ok "$manifest is what record prints of the tree that mktree makes of it"
 
-	dangling=$(find "$scratch/tree" -xtype l)
-	test -z "$dangling"
-	ok $? "$manifest has no link to nothing"
+	find "$scratch/tree" -xtype l >"$scratch/err" && ! test -s "$scratch/err"
+	ok "$manifest has no link to nothing"
 done
 
 # The first line is always good, so that the number in the message is the second's.
@@ -46,13 +32,11 @@ refuses() # ENTRY MESSAGE NAME
 	rm -rf "$scratch/cage"
 	mkdir "$scratch/cage"
 	printf 'link -> dir\n%s\n' "$1" >"$scratch/bad"
-	./mktree "$scratch/bad" "$scratch/cage/tree" 2>"$scratch/said"
-	status=$?
-	sed 's/^/# /' "$scratch/said"
-	test $status -ne 0 &&
-		grep -qF "$scratch/bad:2: $2" "$scratch/said" &&
+	./mktree "$scratch/bad" "$scratch/cage/tree" 2>"$scratch/err"
+	test $? -ne 0 &&
+		grep -qF "$scratch/bad:2: $2" "$scratch/err" &&
 		test "$(ls "$scratch/cage")" = tree
-	ok $? "mktree refuses $3"
+	ok "mktree refuses $3"
 }
 refuses '../out = x' 'the path leaves the tree' 'a path that begins with ..'
 refuses 'a/../../out = x' 'the path leaves the tree' 'a path with .. in it'
@@ -83,17 +67,17 @@ printf 'root=UUID=1b9d6bcd-bbfd-4b2d-9b5d-ab8dfb2d3f4e BOOTIF=01-52-54-00-12-34-
 		cmp "$scratch/odd/$file" "$scratch/copy/$file" || exit
 	done
 )
-ok $? 'every byte of a file comes back'
+ok 'every byte of a file comes back'
 ! grep -q ' $' "$scratch/manifest"
-ok $? 'no line of a manifest ends in a blank'
+ok 'no line of a manifest ends in a blank'
 grep -qxF 'proc/cmdline = quiet "preclaim.claim=01:00.0 x" preclaim.keep="a b"\n' "$scratch/manifest"
-ok $? 'of the command line only what matters is recorded, as it was typed'
+ok 'of the command line only what matters is recorded, as it was typed'
 ./record "$scratch/copy" | entries /dev/stdin >"$scratch/again"
 entries "$scratch/manifest" | cmp - "$scratch/again"
-ok $? 'a recorded tree records the same again'
+ok 'a recorded tree records the same again'
 mkdir "$scratch/empty"
 ! ./record "$scratch/empty" >"$scratch/out" 2>&1 && grep -q 'no sys/bus/pci/devices' "$scratch/out"
-ok $? 'record says where there is no sysfs'
+ok 'record says where there is no sysfs'
 
 # script NAME TEXT: a stand-in for preclaim, which is run in the tree
 script()
@@ -126,10 +110,10 @@ script quiet :
 PRECLAIM_BINARIES=$scratch/quiet ./golden.t "$scratch"/plan/* >"$scratch/said"
 while IFS= read -r message; do
 	grep -qxF -- "$message" "$scratch/said"
-	ok $? "golden.t refuses a case $(basename "${message%%:*}" | tr - ' ')"
+	ok "golden.t refuses a case $(basename "${message%%:*}" | tr - ' ')"
 done <"$scratch/messages"
 test "$(grep -c '^not ok ' "$scratch/said")" = "$(wc -l <"$scratch/messages")" && ! grep '^ok ' "$scratch/said"
-ok $? 'none of those cases is run'
+ok 'none of those cases is run'
 
 mkdir "$scratch/show"
 script prints "cp etc/preclaim.conf '$scratch/read' && cat etc/preclaim.conf && echo said >&2; exit 2"
@@ -146,13 +130,13 @@ END
 } >"$scratch/whole"
 PRECLAIM_BINARIES=$scratch/prints ./golden.t --bless "$scratch/show/bytes" >"$scratch/said" &&
 	printf '== exit 0\na \\ and\000\r\n== the last' | cmp - "$scratch/read" && cmp "$scratch/whole" "$scratch/show/bytes"
-ok $? 'golden.t keeps every byte of a case, and --bless writes what comes out below'
+ok 'golden.t keeps every byte of a case, and --bless writes what comes out below'
 PRECLAIM_BINARIES=$scratch/prints ./golden.t "$scratch/show/bytes" >"$scratch/said"
-ok $? 'a case that was blessed passes'
+ok 'a case that was blessed passes'
 sed 's/^said$/told/' "$scratch/whole" >"$scratch/show/bytes"
 ! PRECLAIM_BINARIES=$scratch/prints ./golden.t "$scratch/show/bytes" >"$scratch/said" &&
 	grep -qx '# -told' "$scratch/said" && grep -qx '# +said' "$scratch/said"
-ok $? 'a case fails where something else is printed, and shows it'
+ok 'a case fails where something else is printed, and shows it'
 
 # tampers NAME COMMAND MESSAGE
 tampers()
@@ -171,12 +155,11 @@ tampers 'changes-a-mode' 'chmod 600 etc/preclaim.conf' '/etc/preclaim.conf: '
 tampers 'replaces-a-link' "ln -sfn elsewhere $device" "/$device: "
 PRECLAIM_BINARIES=$binaries ./golden.t "$scratch/show/nothing-changes" >"$scratch/said"
 grep -qx "ok 1 - show: nothing changes ($scratch/quiet)" "$scratch/said" && test "$(grep -c '^ok ' "$scratch/said")" = 1
-ok $? 'a run that changes nothing passes, and no other'
+ok 'a run that changes nothing passes, and no other'
 while read -r name change; do
 	# the reasons stand below the point
 	sed -n "\\|^not ok .*/$name)\$|,/^[on1]/p" "$scratch/said" | grep -q "^# $change"
-	ok $? "golden.t sees a run that $(echo "$name" | tr - ' ')"
+	ok "golden.t sees a run that $(echo "$name" | tr - ' ')"
 done <"$scratch/tampered"
 
-echo "1..$tests"
-test $failed -eq 0
+end

@@ -17,7 +17,7 @@ set -u
 # begin ROOT [CLASSES]: a case, with its rules on standard input. It has no devices, no
 # /proc and no /sys, and takes into the image only what hooks ask for.
 begin() {
-	debian=$1 dir=$roots/$1
+	debian=$1 about=$1 dir=$roots/$1
 	rm -rf "$dir/etc/initramfs-tools" "$dir/etc/preclaim.d" "$dir/proc" "$dir/sys" \
 		"$dir/image" "$dir/unpacked" "$dir"/boot/initrd*
 	cp -r "$dir.initramfs-tools" "$dir/etc/initramfs-tools"
@@ -417,4 +417,4 @@ done
 with_modules_of_policy bookworm "$(kernel_version 6.1)" most
 every_kernel "$(kernel_version 6.1)" "$(kernel_version 6.1-cloud)"
 without_vfio "$(kernel_version 6.1)"
-echo "1..$n"
+end

@@ -7,24 +7,12 @@
 # shellcheck disable=SC2154 # its users set these
 
 made=$roots
-roots=$(mktemp -d "$build/hook.XXXXXX") || exit
-trap 'rm -rf "$roots"' EXIT
-trap 'exit 1' INT TERM
-n=0
-
-# ok SENTENCE: by the status of the command before it
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $debian: $1"
-	else
-		echo "not ok $n - $debian: $1"
-		for file in out err; do
-			tail -n 20 "$dir/$file" | sed "s/^/# $file: /"
-		done
-	fi
-}
+# Where hard links to those work.
+place=$build
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$top/tests/points.sh"
+roots=$scratch
+said() { tail -n 20 "$dir/out" "$dir/err"; }
 
 # copy ROOT: hard links where nothing is written in place, and nothing of preclaim's.
 # The lock is test-qemu/image's, which works in the root itself.

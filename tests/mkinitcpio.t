@@ -99,7 +99,7 @@ what_is_run() {
 	ok 'the early hook runs preclaim, and the boot goes on whatever it returns'
 }
 
-debian=bookworm
+debian=bookworm about=bookworm
 copy $debian
 dir=$roots/$debian
 version=$(kernel_version 6.1) || die "the $debian root has no kernel"
@@ -107,4 +107,4 @@ stand_in
 what_is_built
 what_is_refused
 what_is_run
-echo "1..$n"
+end

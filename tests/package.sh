@@ -4,25 +4,10 @@
 # What the tests of the Debian package share. To be read after test-qemu/lib.sh.
 # shellcheck disable=SC2154 # lib.sh has them
 
-scratch=$(mktemp -d) || exit
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-log=$scratch/log
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$top/tests/points.sh"
+log=$scratch/err
 version=$(cat "$top/VERSION")
-n=0
-
-# ok SENTENCE: by the status of the command before it
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		tail -n 30 "$log" | sed 's/^/# /'
-	fi
-	: >"$log"
-}
 
 # build SUITE ARCHITECTURE [FOLDER]: without its tests, which have passed for this source
 build() {

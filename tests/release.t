@@ -50,7 +50,6 @@ cp "$log" "$build/autopkgtest.log"
 for name in program boot; do
 	grep -Eqx "$name +PASS" "$log"
 	ok "trixie-amd64: autopkgtest, $name: passes"
-	cp "$build/autopkgtest.log" "$log"
 done
 
-echo "1..$n"
+end

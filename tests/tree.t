@@ -3,23 +3,10 @@
 #
 # The tree as such: licences, the one place of the version, and the tarball of a release.
 
-cd "$(dirname "$0")/.." || exit
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-version=$(cat VERSION)
-n=0
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
 
-# ok SENTENCE: by the status of the command before it; what is in $scratch/err says why
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		head -n 20 "$scratch/err" | sed 's/^/# /'
-	fi
-}
+version=$(cat VERSION)
 
 # Texts, recorded machines, expectations and fuzzed inputs are no sources.
 tests/files | grep -vE '^(COPYING|NEWS|VERSION|.*\.md|\.gitignore|debian/(changelog|copyright|source/.*)|tests/(golden|machines|protect|fuzz/corpus)/.*|tests/fuzz/(dictionary|machine\.manifest))$' \
@@ -67,4 +54,4 @@ if [ -e .git ]; then
 	(cd "$scratch/preclaim-$version" && tests/files) | diff "$scratch/committed" - >"$scratch/err"
 	ok 'it has each file, and no other'
 fi
-echo "1..$n"
+end

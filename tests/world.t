@@ -7,30 +7,21 @@
 # by side, and runs that are killed at any moment. Behind the tree is no kernel: a modprobe
 # that binds what waits for it is played by a script.
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-preclaim=$top/build/preclaim
 if [ -z "${PRECLAIM_WORLD:-}" ]; then
 	PRECLAIM_WORLD=1 exec unshare -rm "$0" "$@" || exit
 fi
 
-scratch=$(mktemp -d) || exit
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
+
 trap 'cd / && umount -R "$scratch"; rmdir "$scratch"' EXIT
 mount -t tmpfs world "$scratch" || exit
 cd "$scratch" || exit
-n=0
 gpu=0000:01:00.0
 
-# ok SENTENCE: by the status of the command before it
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		sed 's/^/# err: /' err
-		[ ! -s root/dev/kmsg ] || sed 's/^/# kmsg: /' root/dev/kmsg
-	fi
+said() {
+	sed 's/^/err: /' err
+	[ ! -s root/dev/kmsg ] || sed 's/^/kmsg: /' root/dev/kmsg
 }
 
 # A fresh initramfs in root/, with vfio-pci as a module; its rules are the argument.
@@ -149,4 +140,4 @@ done
 [ "$broken" = 0 ] && [ "$kills" -ge 5 ]
 ok "whenever a run is killed, the next one does what is left ($kills of 30 were killed, $broken left broken)"
 
-echo "1..$n"
+end
