@@ -32,7 +32,8 @@ OUT = build/$(notdir $(CROSS_COMPILE))$(LIBC)
 PROGRAM = $(if $(filter build/klibc,$(OUT)),build/preclaim,$(OUT)/preclaim)
 IMPORT = $(PROGRAM)-import
 
-ARCH := $(firstword $(subst -, ,$(or $(notdir $(CROSS_COMPILE)),$(shell $(HOSTCC) -dumpmachine))))
+# Asked of the compiler where something is compiled: other targets work without one, and install it.
+ARCH = $(firstword $(subst -, ,$(or $(notdir $(CROSS_COMPILE)),$(shell $(HOSTCC) -dumpmachine 2>/dev/null))))
 WARNINGS = -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wpointer-arith
 COMMON = -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP
 # libgcc's atomic operations for arm64 ask glibc what the processor can.
@@ -51,8 +52,8 @@ musl_CC = $(MUSLCC)
 musl_CFLAGS = -idirafter /usr/include/$(shell $(MUSLCC) -dumpmachine) -idirafter /usr/include
 
 # A compiler makes programs for one kind of machine, whatever it is called.
-TARGETCC = $(if $(filter $(ARCH)-%,$(shell $($(LIBC)_CC) -dumpmachine)),$($(LIBC)_CC),$(error \
-	no compiler for $(ARCH) with $(LIBC): "$($(LIBC)_CC)" is not there, or for another machine))
+TARGETCC = $(if $(filter $(ARCH)-%,$(shell $($(LIBC)_CC) -dumpmachine 2>/dev/null)),$($(LIBC)_CC),$(error \
+	no compiler for $(or $(ARCH),this machine) with $(LIBC): "$($(LIBC)_CC)" is not there, or for another machine))
 SAN_CFLAGS = $(COMMON) $(WARNINGS) -Wshadow -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # A program that has gcc's sanitizers in it starts in two thirds of the time; clang always does that.
 SAN_LDFLAGS = $(SAN_CFLAGS) -static-libasan -static-libubsan
