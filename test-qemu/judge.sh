@@ -180,6 +180,7 @@ judge() {
 	[ "$(tail -n 1 "$dir/report.txt")" = '@@ end' ] || fail "the report is cut off"
 	grep -q '^<[0-7]>Linux version' "$dir/log" || fail "the kernel's log is cut off at its start"
 	grep -q 'reboot: Power down' "$dir/console.txt" || fail "the guest did not power off by itself"
+	[ -s "$dir/found" ] || fail "sysfs showed no device"
 	[ -s "$dir/probes" ] || fail "the kprobe saw nothing: this boot proves nothing"
 	[ -s "$dir/core" ] || fail "driver core logged nothing: this boot proves nothing"
 	! grep -Eq 'BUG:|Oops|Kernel panic' "$dir/log" || fail "the kernel is unwell"

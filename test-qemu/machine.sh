@@ -206,10 +206,11 @@ boot() {
 		$(cat "$dir/qemu-args") $(device_args) "$@"
 
 	# A later archive's files replace an earlier one's.
-	cp "$images/$image.initrd" "$dir/initrd"
+	# Where boot's own status is asked for, set -e is off in it.
+	cp "$images/$image.initrd" "$dir/initrd" || return
 	if [ -d "$dir/overlay" ]; then
-		truncate -s %4 "$dir/initrd"
-		(cd "$dir/overlay" && find . | cpio --quiet -R 0:0 -o -H newc) >>"$dir/initrd"
+		truncate -s %4 "$dir/initrd" &&
+			(cd "$dir/overlay" && find . | cpio --quiet -R 0:0 -o -H newc) >>"$dir/initrd" || return
 	fi
 
 	: >"$dir/console"

@@ -253,7 +253,7 @@ ok 'nor with other rules than those of the image'
 image "claim $gpu"
 modprobe
 touch root/etc/preclaim.image
-[ "$(from_udev add)" = 0 ] && [ ! -e root/etc/preclaim.settled ]
+[ "$(from_udev add)" = 0 ] && [ "$(override $gpu)" = vfio-pci ] && [ ! -e root/etc/preclaim.settled ]
 ok 'a run of udev marks nothing'
 machine ''
 apply 0 && [ ! -e root/etc/preclaim.settled ]
@@ -372,7 +372,7 @@ done
 [ $told = 7 ]
 ok 'output that cannot be written is an error'
 
-! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
+[ -s "$top/conf/preclaim.conf" ] && ! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
 ok 'the example configuration changes nothing as it is'
 sed -n 's/^#\([a-z]\)/\1/p' "$top/conf/preclaim.conf" >rules
 "$preclaim" check --root root --config rules --cmdline '' >out 2>err

@@ -55,7 +55,7 @@ for system in 12:6.1 13:6.12; do
 		ok "$debian, $state: the image has nothing of preclaim"
 	done
 	diff "$images/$states.before" "$images/$states.after" | grep '^[<>]' | grep -v ' \./var/log/dpkg.log ' >"$log"
-	grep -qF ./etc/fstab "$images/$states.after" && [ ! -s "$log" ]
+	grep -qF ./etc/fstab "$images/$states.before" && grep -qF ./etc/fstab "$images/$states.after" && [ ! -s "$log" ]
 	ok "$debian, purged: every file is as it was before the package came, apart from dpkg's log"
 done
 
