@@ -91,14 +91,14 @@ UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/around.t tests/protect.t tests/man.t tests/docs.t tests/completion.t tests/fuzz.t
+CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/needs.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/around.t tests/protect.t tests/man.t tests/docs.t tests/completion.t tests/fuzz.t
 
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS) build/few-faults
 
 # Packages that the targets which set themselves up install.
-BUILD_PACKAGES = gcc libc6-dev libklibc-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) musl-tools qemu-user-static clang libclang-rt-dev clang-tidy cppcheck shellcheck perl git groff-base zsh fish jq valgrind
+BUILD_PACKAGES = gcc binutils libc6-dev libklibc-dev
+TEST_PACKAGES = $(BUILD_PACKAGES) musl-tools qemu-user-static clang libclang-rt-dev clang-tidy cppcheck shellcheck mount perl git groff-base zsh fish jq valgrind cpio e2fsprogs
 
 test: ## the tests, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
@@ -156,7 +156,7 @@ fuzz: build/fuzz/fuzz ## fuzz each kind of input for T seconds (60); needs clang
 	$(Q)tests/fuzz/run $(T) $(FUZZ_TARGETS)
 
 bench: ## measure speed and size beside what others need, and print the table; installs what it needs
-	$(Q)tests/packages $(TEST_PACKAGES) strace binutils
+	$(Q)tests/packages $(TEST_PACKAGES) strace zstd
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)test-qemu/setup 6.1 6.1-system
 	$(Q)tests/run-bench
@@ -170,7 +170,7 @@ demo: ## boot a machine without and with preclaim, and show what became of its d
 # The release of Debian that builds it: this machine's, or the oldest that preclaim is for.
 SUITE ?= $(or $(shell sed -n 's/^VERSION_CODENAME=\(bookworm\|trixie\)$$/\1/p' /etc/os-release),bookworm)
 deb: ## the Debian package, built in a clean Debian SUITE, for ARCHITECTURE: build/deb/SUITE/*.deb
-	$(Q)tests/packages mmdebstrap
+	$(Q)tests/packages mmdebstrap mount
 	$(Q)debian/in-chroot $(SUITE) $(ARCHITECTURE)
 
 # By whatever makes the images of this machine; update-initramfs may be dracut's.
