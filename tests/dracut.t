@@ -103,7 +103,7 @@ bad_rules() {
 	END
 	echo 'kleep 01:00.1' >"$dir/etc/preclaim.d/10.conf"
 	echo 'the old image' >"$dir/image"
-	! make_image "$2" preclaim && [ "$(cat "$dir/image")" = 'the old image' ]
+	! make_image "$2" preclaim && [ "$(cat "$dir/image")" = 'the old image' ] && grep -q '^preclaim: ' "$dir/err"
 	ok 'dracut fails with rules that cannot be parsed, and leaves the old image in place'
 	grep -q '^preclaim: /etc/preclaim.conf:2:14: ' "$dir/err" &&
 		grep -q '^preclaim: /etc/preclaim.d/10.conf:1:1: ' "$dir/err" &&

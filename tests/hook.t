@@ -177,7 +177,7 @@ bad_rules() {
 		claim 10de:22O4
 	END
 	echo 'kleep 01:00.1' >"$dir/etc/preclaim.d/10.conf"
-	! make_image "$2" && [ ! -s "$dir/image" ]
+	! make_image "$2" && [ ! -s "$dir/image" ] && grep -q '^preclaim: ' "$dir/err"
 	ok 'mkinitramfs makes no image from rules that cannot be parsed'
 	grep -q '^preclaim: /etc/preclaim.conf:2:14: ' "$dir/err" &&
 		grep -q '^preclaim: /etc/preclaim.d/10.conf:1:1: ' "$dir/err"

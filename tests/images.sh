@@ -51,7 +51,7 @@ has_modules() {
 }
 lacks_modules() {
 	for module in "$@"; do
-		[ -z "$(find "$dir/unpacked/usr/lib/modules" \
-			-name "$(echo "$module" | sed 's/[-_]/[-_]/g').ko*")" ] || return
+		files=$(find "$dir/unpacked/usr/lib/modules" -name "$(echo "$module" | sed 's/[-_]/[-_]/g').ko*") &&
+			[ -z "$files" ] || return
 	done
 }
