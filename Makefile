@@ -91,7 +91,7 @@ UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
-CHECKS = $(UNIT_TESTS) tests/shell.t tests/tree.t tests/needs.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/around.t tests/protect.t tests/man.t tests/docs.t tests/completion.t tests/fuzz.t
+CHECKS = $(UNIT_TESTS) tests/run.t tests/shell.t tests/tree.t tests/needs.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/around.t tests/protect.t tests/man.t tests/docs.t tests/completion.t tests/fuzz.t
 
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS) build/few-faults
