@@ -54,9 +54,9 @@ musl_CFLAGS = -idirafter /usr/include/$(shell $(MUSLCC) -dumpmachine) -idirafter
 # A compiler makes programs for one kind of machine, whatever it is called.
 TARGETCC = $(if $(filter $(ARCH)-%,$(shell $($(LIBC)_CC) -dumpmachine 2>/dev/null)),$($(LIBC)_CC),$(error \
 	no compiler for $(or $(ARCH),this machine) with $(LIBC): "$($(LIBC)_CC)" is not there, or for another machine))
-SAN_CFLAGS = $(COMMON) $(WARNINGS) -Wshadow -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # A program that has gcc's sanitizers in it starts in two thirds of the time; clang always does that.
-SAN_LDFLAGS = $(SAN_CFLAGS) -static-libasan -static-libubsan
+SANITIZERS_WITHIN = -static-libasan -static-libubsan
 
 SOURCES := $(wildcard src/*.c)
 BINARIES = build/preclaim build/san-gcc/preclaim
@@ -72,8 +72,18 @@ all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX
 help: ## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-$(OUT)/%.o: src/%.c VERSION
+# Each source is compiled once of a kind, for all programs of that kind.
+vpath %.c src tests/unit tests/fuzz
+$(OUT)/%.o: %.c VERSION Makefile
 	$(call say,CC $@)mkdir -p $(@D) && $(TARGETCC) $(SMALL_CFLAGS) -c -o $@ $<
+build/san-gcc/%.o: %.c VERSION Makefile
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(COMMON) $(WARNINGS) -Wshadow $(SANITIZE) -c -o $@ $<
+# What the fuzzer watches does not change what others do.
+build/san-clang/%.o: %.c VERSION Makefile
+	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(COMMON) $(WARNINGS) -Wshadow $(SANITIZE) -fsanitize=fuzzer-no-link -c -o $@ $<
+build/plain/%.o: %.c VERSION Makefile
+	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(COMMON) $(WARNINGS) -O2 -c -o $@ $<
+
 $(PROGRAM): $(SOURCES:src/%.c=$(OUT)/%.o)
 	$(call say,LINK $@)$(TARGETCC) $(SMALL_LDFLAGS) -o $@ $^
 
@@ -81,10 +91,8 @@ $(PROGRAM): $(SOURCES:src/%.c=$(OUT)/%.o)
 $(IMPORT) build/cover/preclaim-import: src/preclaim-import
 	$(Q)install -D -m 755 $< $@
 
-build/san-gcc/%.o: src/%.c VERSION
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(SAN_CFLAGS) -c -o $@ $<
 build/san-gcc/preclaim: $(SOURCES:src/%.c=build/san-gcc/%.o)
-	$(call say,LINK $@)$(HOSTCC) $(SAN_LDFLAGS) -o $@ $^
+	$(call say,LINK $@)$(HOSTCC) $(SANITIZE) $(SANITIZERS_WITHIN) -o $@ $^
 
 # What can be tested without root and without a boot; sanitizers included.
 UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
@@ -221,49 +229,49 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 	$(if $(DESTDIR),,$(RENEW))
 
 # The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.
-UNIT_SOURCES = $(filter-out src/preclaim.c src/sysfs.c,$(SOURCES)) tests/unit/model.c tests/fuzz/tree.c
-UNIT_NEEDS = $(UNIT_SOURCES) $(wildcard src/*.h tests/unit/*.h tests/fuzz/*.h)
+UNIT_OBJECTS = $(filter-out preclaim.o sysfs.o,$(SOURCES:src/%.c=%.o)) model.o tree.o
 UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc mmap fork pipe execve poll clock_us)
 comma = ,
-build/unit-gcc/test-%: tests/unit/test-%.c $(UNIT_NEEDS)
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
-build/unit-clang/test-%: tests/unit/test-%.c $(UNIT_NEEDS)
-	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
+build/unit-gcc/test-%: build/san-gcc/test-%.o $(UNIT_OBJECTS:%=build/san-gcc/%)
+	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(SANITIZE) $(UNIT_WRAPS) -o $@ $^
+build/unit-clang/test-%: build/san-clang/test-%.o $(UNIT_OBJECTS:%=build/san-clang/%)
+	$(call say,LINK $@)mkdir -p $(@D) && $(CLANG) $(SANITIZE) $(UNIT_WRAPS) -o $@ $^
 
 # Without sanitizers, which take ten times as long, there is time for every operation there is.
-build/all-faults: tests/unit/faults.c $(UNIT_NEEDS)
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 -static $(UNIT_WRAPS) -o $@ $< $(UNIT_SOURCES)
+build/all-faults: build/plain/faults.o $(UNIT_OBJECTS:%=build/plain/%)
+	$(call say,LINK $@)$(HOSTCC) -static $(UNIT_WRAPS) -o $@ $^
 build/few-faults build/some-faults: build/all-faults
 	$(Q)ln -f $< $@
 
 # These read a real tree: no model, and all of preclaim but main.
-SHOW_SOURCES = $(filter-out src/preclaim.c,$(SOURCES))
-$(OUT)/show-%: tests/unit/show-%.c $(SHOW_SOURCES:src/%.c=$(OUT)/%.o)
-	$(call say,CC $@)$(TARGETCC) $(filter-out -MMD -MP,$(SMALL_CFLAGS)) $(SMALL_LDFLAGS) -o $@ $^
-build/unit-gcc/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_LDFLAGS)) -o $@ $< $(SHOW_SOURCES)
-build/unit-clang/show-%: tests/unit/show-%.c $(SHOW_SOURCES) $(wildcard src/*.h)
-	$(call say,CLANG $@)mkdir -p $(@D) && $(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -o $@ $< $(SHOW_SOURCES)
+SHOW_OBJECTS = $(filter-out preclaim.o,$(SOURCES:src/%.c=%.o))
+$(OUT)/show-%: $(OUT)/show-%.o $(SHOW_OBJECTS:%=$(OUT)/%)
+	$(call say,LINK $@)$(TARGETCC) $(SMALL_LDFLAGS) -o $@ $^
+build/unit-gcc/show-%: build/san-gcc/show-%.o $(SHOW_OBJECTS:%=build/san-gcc/%)
+	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(SANITIZE) $(SANITIZERS_WITHIN) -o $@ $^
+build/unit-clang/show-%: build/san-clang/show-%.o $(SHOW_OBJECTS:%=build/san-clang/%)
+	$(call say,LINK $@)mkdir -p $(@D) && $(CLANG) $(SANITIZE) -o $@ $^
 
 # preclaim with all that it is made of, whose calls of the C library fail as asked.
 HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir readdir read write pipe fork poll waitpid execve \
 	mkdirat mknodat renameat flock socket bind openat close
 HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
-build/unit-gcc/hostile: tests/unit/hostile.c $(SOURCES) $(wildcard src/*.h)
-	$(call say,CC $@)mkdir -p $(@D) && $(HOSTCC) $(filter-out -MMD -MP,$(SAN_CFLAGS)) $(HOSTILE_LDFLAGS) -o $@ $< $(SOURCES)
+build/unit-gcc/hostile: build/san-gcc/hostile.o $(SOURCES:src/%.c=build/san-gcc/%.o)
+	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(SANITIZE) $(HOSTILE_LDFLAGS) -o $@ $^
 build/cover/hostile: tests/unit/hostile.c $(COVERED) build/cover/cover-exit.o
 	$(call say,LINK $@)$(HOSTCC) $(COMMON) $(WARNINGS) $(COVER_LDFLAGS) $(HOSTILE_LDFLAGS) -o $@ $^
 
 # One program, whose name chooses what the input is.
 # The tree is not what is looked for: without sanitizers it takes less of the time.
-FUZZ_SOURCES = $(filter-out src/preclaim.c src/sysfs.c src/module.c,$(SOURCES)) tests/fuzz/fuzz.c
-build/fuzz/fuzz: $(FUZZ_SOURCES) tests/fuzz/tree.c tests/fuzz/still.c $(wildcard src/*.h tests/fuzz/*.h)
-	$(call say,CLANG $@)mkdir -p $(@D) && \
-		$(CLANG) $(filter-out -MMD -MP,$(COMMON)) $(WARNINGS) -O2 -r -o $(@D)/tree.o tests/fuzz/tree.c tests/fuzz/still.c && \
-		$(CLANG) $(filter-out -MMD -MP,$(SAN_CFLAGS)) -fsanitize=fuzzer -o $@ $(FUZZ_SOURCES) $(@D)/tree.o
+FUZZ_OBJECTS = $(filter-out preclaim.o sysfs.o module.o,$(SOURCES:src/%.c=%.o)) fuzz.o
+build/fuzz/fuzz: $(FUZZ_OBJECTS:%=build/san-clang/%) build/plain/tree.o build/plain/still.o
+	$(call say,LINK $@)mkdir -p $(@D) && $(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^
 	$(Q)for target in $(FUZZ_TARGETS); do ln -f $@ build/fuzz/$$target; done
 
--include $(wildcard $(OUT)/*.d build/san-*/*.d build/unit-*/*.d)
+# They are made on the way to programs, and kept.
+.SECONDARY:
+
+-include $(wildcard $(OUT)/*.d build/san-*/*.d build/plain/*.d)
 
 clean: ## remove what was built, but not the downloaded test systems
-	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults build/some-faults
+	$(Q)rm -rf build/klibc build/musl build/*-klibc build/*-musl build/san-gcc build/san-clang build/plain build/unit-gcc build/unit-clang build/fuzz build/cover build/preclaim build/all-faults build/few-faults build/some-faults
