@@ -26,7 +26,7 @@
 #include "model.h"
 #include "tap.h"
 
-enum { WANTED_MAX = 24, TEXT_MAX = 65536, LIMIT_S = 20 };
+enum { WANTED_MAX = 24, TEXT_MAX = 65536, LIMIT_S = 20, AT_ONCE = 4 };
 
 /* How a command is run. */
 enum state {
@@ -581,17 +581,22 @@ static bool try_one(const struct scenario *s, const struct kind *k, unsigned n)
 	return true;
 }
 
-/* Keep to one processor: to fork on two at a time takes a virtual machine longer than one after the other. */
-static void keep_to_one_processor(void)
+/* Keep to one processor, those of a number by turns: to fork on two at a time takes a virtual machine longer than one after the other. */
+static void keep_to_one_processor(size_t number)
 {
-	int cpu = sched_getcpu();
-	cpu_set_t one;
+	cpu_set_t all, one;
 
-	if (cpu < 0 || cpu >= CPU_SETSIZE)
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
 		return;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
+	number %= (size_t)CPU_COUNT(&all);
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all) || number-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
 }
 
 /* Every operation, with every kind of trouble that is its turn; how many there are is added up. */
@@ -659,43 +664,98 @@ static bool prepare(const struct scenario *s)
 	return good;
 }
 
+/* A scenario, and what its process makes known. */
+struct attempt {
+	pid_t pid;
+	int said;	/* a file of what it prints */
+	bool good;
+	unsigned operations, tried[KINDS];
+};
+enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
+
+/* Processes wait for each other most of the time: a few scenarios at once, each in a process of its own. */
+static void start(size_t number, struct attempt *a)
+{
+	pid_t pid;
+
+	a->said = memfd_create("stdout", 0);
+	if (a->said < 0)
+		abort();
+	fflush(stdout);
+	pid = model_fork();
+	if (pid < 0)
+		abort();
+	if (pid > 0) {
+		a->pid = pid;
+		return;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	dup2(a->said, STDOUT_FILENO);
+	keep_to_one_processor(number);
+	error_file = memfd_create("stderr", 0);
+	if (error_file < 0 || fcntl(error_file, F_SETFL, O_APPEND) < 0)
+		abort();
+	a->good = prepare(&scenarios[number]);
+	try_all(&scenarios[number], &a->operations, a->tried);
+	a->good = a->good && failures == 0;
+	exit(0);
+}
+
+/* Wait for one of them, and print what came of it. */
+static void end_one(struct attempt *attempts)
+{
+	int status;
+	pid_t pid = wait(&status);
+	unsigned troubles = 0;
+	char text[4096];
+	ssize_t n;
+	size_t i = 0;
+
+	while (i < SCENARIOS && attempts[i].pid != pid)
+		i++;
+	if (i == SCENARIOS)
+		abort();
+	for (off_t at = 0; (n = pread(attempts[i].said, text, sizeof(text), at)) > 0; at += n)
+		fwrite(text, 1, (size_t)n, stdout);
+	close(attempts[i].said);
+	for (size_t k = 0; k < KINDS; k++)
+		troubles += attempts[i].tried[k];
+	ok(status == 0 && attempts[i].good && troubles > 0, "%s, %s: %u operations, %u troubles: it ends, tells the truth, and a second run repairs it",
+	   scenarios[i].machine, scenarios[i].name, attempts[i].operations, troubles);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = strrchr(argv[0], '/');
-	unsigned points = 0, tried[KINDS] = { 0 }, runs = 0;
+	unsigned points = 0, tried[KINDS] = { 0 }, runs = 0, running = 0;
+	struct attempt *attempts = mmap(NULL, SCENARIOS * sizeof(*attempts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	/* whoever waits half an hour for all of it is to see how far it is */
+	if (attempts == MAP_FAILED)
+		abort();
+	/* whoever waits for all of it is to see how far it is */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	name = name ? name + 1 : argv[0];
 	everything = strcmp(name, "few-faults") != 0;
 	every = strcmp(name, "all-faults") == 0 ? 1 : 6;
-	keep_to_one_processor();
 	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = ignore }, NULL);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	error_file = memfd_create("stderr", 0);
-	if (error_file < 0 || fcntl(error_file, F_SETFL, O_APPEND) < 0)
-		abort();
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
-		const struct scenario *s = &scenarios[i];
-		unsigned operations = 0, here[KINDS] = { 0 }, troubles = 0;
-		bool good;
-
-		if (argc > 1 && !strstr(s->machine, argv[1]))
+	for (size_t i = 0; i < SCENARIOS; i++) {
+		if ((argc > 1 && !strstr(scenarios[i].machine, argv[1])) || (argc > 2 && strcmp(scenarios[i].name, argv[2]) != 0))
 			continue;
-		if (argc > 2 && strcmp(s->name, argv[2]) != 0)
-			continue;
-		failures = 0;
-		n_known = 0;
-		good = prepare(s);
-		try_all(s, &operations, here);
+		if (running == AT_ONCE)
+			end_one(attempts);
+		else
+			running++;
+		start(i, &attempts[i]);
+	}
+	for (; running > 0; running--)
+		end_one(attempts);
+	for (size_t i = 0; i < SCENARIOS; i++) {
+		points += attempts[i].operations;
 		for (size_t k = 0; k < KINDS; k++) {
-			tried[k] += here[k];
-			troubles += here[k];
+			tried[k] += attempts[i].tried[k];
+			runs += attempts[i].tried[k];
 		}
-		points += operations;
-		runs += troubles;
-		ok(good && failures == 0 && troubles > 0, "%s, %s: %u operations, %u troubles: it ends, tells the truth, and a second run repairs it",
-		   s->machine, s->name, operations, troubles);
 	}
 	if (points == 0) {
 		fprintf(stderr, "there is no such machine, or no such command for it\n");
