@@ -99,7 +99,8 @@ UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
 FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
-CHECKS = $(UNIT_TESTS) tests/run.t tests/shell.t tests/tree.t tests/needs.t tests/fixtures.t tests/binary.t tests/cli.t tests/golden.t tests/around.t tests/protect.t tests/man.t tests/docs.t tests/completion.t tests/fuzz.t
+# The longest first, for a run that knows no times of another.
+CHECKS = tests/golden.t tests/protect.t tests/around.t tests/completion.t tests/fuzz.t tests/tree.t tests/shell.t tests/needs.t tests/cli.t tests/fixtures.t tests/docs.t tests/run.t $(UNIT_TESTS) tests/man.t tests/binary.t
 
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick tests: no root, no boot
 	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS) build/few-faults
@@ -117,7 +118,7 @@ test: ## the tests, boots in QEMU included; installs what it needs
 .PHONY: run-tests
 run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile build/some-faults
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run test-qemu/setup $(CHECKS) build/some-faults tests/world.t tests/lint.t tests/hostile.t tests/valgrind.t -- tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
+		tests/run test-qemu/setup build/some-faults tests/lint.t tests/hostile.t tests/valgrind.t $(CHECKS) tests/world.t -- tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
