@@ -65,7 +65,7 @@ UNITS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test-*.c))
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)';)
 
-.PHONY: all help check test soak release-test faults lint cover fuzz demo bench install dist deb uninstall clean
+.PHONY: all help check test test-all soak lint cover fuzz demo bench install dist deb uninstall clean
 
 all: $(PROGRAM) $(IMPORT) ## the program; with LIBC=musl or CROSS_COMPILE=PREFIX- another kind of it
 
@@ -109,16 +109,31 @@ check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick test
 BUILD_PACKAGES = gcc binutils libc6-dev libklibc-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) musl-tools qemu-user-static clang libclang-rt-dev clang-tidy cppcheck shellcheck mount perl git groff-base zsh fish jq valgrind cpio e2fsprogs
 
-test: ## the tests, boots in QEMU included; installs what it needs
+test: ## what must hold for every change, boots in QEMU included; installs what it needs
 	$(Q)tests/packages $(TEST_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect
 	$(Q)$(MAKE) --no-print-directory run-tests
 
-.PHONY: run-tests
-run-tests: all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile build/some-faults
+test-all: ## all tests there are, as before a release: some 80 minutes
+	$(Q)tests/packages $(TEST_PACKAGES) mmdebstrap
+	$(Q)$(MAKE) --no-print-directory build/preclaim
+	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect
+	$(Q)$(MAKE) --no-print-directory run-all-tests
+
+# Without a boot, beside the set-up for the boots; then what has to do with systems and images.
+# The longest first, for a run that knows no times of another.
+STILL = tests/lint.t tests/hostile.t tests/valgrind.t $(CHECKS) tests/builds.t tests/world.t
+SYSTEMS = tests/hook.t test-qemu/cases/* tests/dracut.t tests/deb.t tests/mkinitcpio.t
+TESTED = all $(BINARIES) $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/unit-gcc/hostile
+
+.PHONY: run-tests run-all-tests
+run-tests: $(TESTED) build/some-faults
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run test-qemu/setup build/some-faults tests/lint.t tests/hostile.t tests/valgrind.t $(CHECKS) tests/world.t -- tests/builds.t tests/hook.t tests/dracut.t tests/mkinitcpio.t tests/deb.t test-qemu/cases/* $$soak
+		tests/run test-qemu/setup build/some-faults $(STILL) -- $(SYSTEMS) $$soak
+run-all-tests: $(TESTED) build/all-faults
+	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
+		tests/run test-qemu/setup build/all-faults $(STILL) -- tests/release.t tests/deb-states.t tests/arm64.t $(SYSTEMS) test-qemu/more/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -126,14 +141,6 @@ soak: ## boot N random machines (100) with random rules and disorder, of the see
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)test-qemu/setup 6.1 6.1-cloud 6.12
 	$(Q)test-qemu/soak $(N) $(SEED)
-
-release-test: ## what is looked at before a release: packages for sid and arm64, lintian, autopkgtest
-	$(Q)tests/packages $(TEST_PACKAGES) mmdebstrap
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/run tests/release.t
-
-faults: build/all-faults ## each kind of trouble at each operation on a model of the kernel; make test tries a sixth
-	$(Q)tests/run build/all-faults
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
 	$(Q)tests/run tests/lint.t

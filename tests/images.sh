@@ -14,18 +14,14 @@ place=$build
 roots=$scratch
 said() { tail -n 20 "$dir/out" "$dir/err"; }
 
-# copy ROOT: hard links where nothing is written in place, and nothing of preclaim's.
-# The lock is test-qemu/image's, which works in the root itself.
+# copy ROOT: nothing is written in the root itself, where test-qemu/image works too.
 copy() {
 	[ -e "$made/$1.made" ] || die "there is no $1 root: run test-qemu/setup first"
-	# shellcheck disable=SC2016 # for the inner shell
-	flock "$made/$1.lock" sh -ec '
-		cp -al "$1" "$2"
-		for dir in etc var; do
-			rm -r "$2/$dir"
-			cp -a "$1/$dir" "$2"
-		done' - "$made/$1" "$roots/$1" || die "cannot copy the $1 root"
-	find "$roots/$1" -depth -name '*preclaim*' -exec rm -r {} +
+	(
+		exec 9>"$made/$1.lock"
+		flock 9
+		copy_root "$made/$1" "$roots/$1"
+	) || die "cannot copy the $1 root"
 	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$top" install DESTDIR="$roots/$1" >&2 ||
 		die "cannot install into the $1 root"
 	mv "$roots/$1/etc/preclaim.conf" "$roots/$1.conf"

@@ -15,6 +15,10 @@ build() {
 		"$scratch/${3:-$1-$2}" >"$log" 2>&1
 }
 deb() { echo "$scratch/$1/preclaim_${version}_${1##*-}.deb"; }
+# built SUITE KERNEL: the same that the images of that kernel's systems have installed
+built() {
+	"$top/test-qemu/image" "$2-deb-installed" >"$log" 2>&1 && cp -r "$images/$2-deb" "$scratch/$1-amd64"
+}
 field() { dpkg-deb -f "$(deb "$1")" "$2"; }
 
 # --- what is built -----------------------------------------------------------
@@ -57,12 +61,34 @@ check_package() {
 	ok "$1: the package's version is the source's"
 }
 
-# check_native SUITE: build it for this architecture
+# check_native SUITE: that for this architecture
 check_native() {
-	build "$1" amd64
-	ok "$1-amd64: the package is built in a clean chroot"
 	is_static "$1-amd64" 62 &&
 		[ "$("$scratch/$1-amd64/tree/usr/sbin/preclaim" -V)" = "preclaim $version" ]
 	ok "$1-amd64: the program is static, and says the version"
 	check_package "$1-amd64"
+}
+
+# --- the systems that have it, or had it -------------------------------------
+# on_disk IMAGE PATH: that file in the system of a state
+on_disk() { debugfs -R "cat $2" "$images/$1.ext4" 2>"$log"; }
+is_on_disk() { debugfs -R "stat $2" "$images/$1.ext4" 2>&1 | grep -q '^Inode: '; }
+
+# in_image IMAGE: the names in the state's initramfs, as the system's own tool has them
+in_image() (
+	made=/tmp/preclaim-$1.initrd
+	case $1 in 6.1-*) root=bookworm ;; *) root=trixie ;; esac
+	as_root cp "$images/$1.initrd" "$roots/$root$made"
+	in_root "$root" lsinitramfs "$made"
+	as_root rm -f "$roots/$root$made"
+)
+
+# has_it DEBIAN IMAGE STATE
+has_it() {
+	in_image "$2" >"$log"
+	grep -qx usr/sbin/preclaim "$log" && grep -qx scripts/init-top/preclaim "$log" &&
+		grep -qx 'usr/lib/udev/rules.d/65-preclaim.rules' "$log"
+	ok "$1, $3: the image has preclaim"
+	is_on_disk "$2" /etc/systemd/system/multi-user.target.wants/preclaim.service
+	ok "$1, $3: the unit is enabled"
 }

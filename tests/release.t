@@ -14,6 +14,11 @@ for suite in bookworm trixie; do
 	build $suite amd64
 	ok "$suite-amd64: the package is built in a clean chroot"
 done
+"$top/test-qemu/image" 6.1-deb-installed >"$log" 2>&1 &&
+	cmp "$(deb bookworm-amd64)" "$images/6.1-deb/preclaim_${version}_amd64.deb" >"$log"
+ok 'built twice, at other times and places, the package is the same to the byte'
+build sid amd64
+ok 'sid-amd64: the package is built in a clean chroot'
 check_native sid
 build trixie arm64
 ok 'trixie-arm64: the package is built crosswise in a clean chroot'
