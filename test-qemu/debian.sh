@@ -53,13 +53,17 @@ by_package() {
 		log 'test: preclaim\.service with rules: active'
 		[ "$2" = installed ] || version="$version\\+next"
 		log "test: version: preclaim $version\$"
+		log 'test: package: installed: '
 		;;
 	removed | purged)
 		host 02:00.0 e1000e
 		host 04:00.0 nvme
 		nolog '^<[0-7]>preclaim: '
-		# The report was made, and there was nothing to ask.
 		log 'test: version: $'
+		case $2 in
+		removed) log 'test: package: config-files: .*install .*upgrade .*remove$' ;;
+		purged) log 'test: package: none: .*install .*upgrade .*purge$' ;;
+		esac
 		;;
 	esac
 }

@@ -61,10 +61,25 @@ without_udev_rules() {
 	overlay usr/lib/udev/rules.d/65-preclaim.rules </dev/null
 }
 
-# The same image, only that preclaim does nothing, whoever starts it.
-without_preclaim() {
-	printf '#!/bin/sh\nexit 0\n' | overlay usr/sbin/preclaim 755
+# announce_preclaim [COMMAND...]: the kernel's log has each start of preclaim, and by whom. It does
+# the same as ever, or the command instead.
+announce_preclaim() {
+	if [ $# = 0 ]; then
+		mkdir -p "$dir/overlay/preclaim-test"
+		cp "$build/preclaim" "$dir/overlay/preclaim-test/preclaim"
+		set -- exec /preclaim-test/preclaim '"$@"'
+	fi
+	overlay usr/sbin/preclaim 755 <<-END
+		#!/bin/sh
+		by=init-top
+		[ -z "\${SEQNUM:-}" ] || by="udev: \$ACTION \$2"
+		echo "<6>test: started by \$by" >/dev/kmsg
+		$*
+	END
 }
+
+# The same image, only that preclaim does nothing, whoever starts it.
+without_preclaim() { announce_preclaim exit 0; }
 
 # A case may define outside(): it runs on this side while the guest does, with these two.
 
