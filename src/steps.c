@@ -345,11 +345,13 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 		steps_fail(a, dev, STEP_HAND, r);
 	if (!fenced)
 		return true;
+	/* unless no time is left for it */
+	a->done[step] = true;
 	flush(a);
 	overtaken = a->state[dev].busy;
 	steps_raise_fence(a, &a->devices->dev[d->pf], path);
 	/* a write that takes long may have come to the device only when the fence was up again: once more, when it has ended */
-	return !overtaken || a->state[dev].tries++ > 0;
+	return a->done[step] && (!overtaken || a->state[dev].tries++ > 0);
 }
 
 /* Do one step, or start it. False where it must be looked at again. */
