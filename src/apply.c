@@ -260,8 +260,13 @@ static void conclude_hand(const struct steps *a, int32_t dev, struct tally *tall
 {
 	char line[RECORD_MAX];
 	struct text t = text_in(line, sizeof(line));
+	bool unfinished = a->state[dev].busy && a->state[dev].operation == STEP_PROBE;
 
-	if (a->state[dev].busy && a->state[dev].operation == STEP_PROBE) {
+	if (a->state[dev].unfinished && !a->state[dev].failed && !a->plan->verdict[dev].fence) {
+		scan_driver(a->root, &a->devices->dev[dev]);
+		unfinished = !a->devices->dev[dev].driver[0];
+	}
+	if (unfinished) {
 		say_unfinished(a, dev);
 		tally->failed++;
 	}

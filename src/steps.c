@@ -351,6 +351,7 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 	overtaken = a->state[dev].busy;
 	steps_raise_fence(a, &a->devices->dev[d->pf], path);
 	/* a write that takes long may have come to the device only when the fence was up again: once more, when it has ended */
+	a->state[dev].unfinished = overtaken && a->state[dev].tries > 0;
 	return a->done[step] && (!overtaken || a->state[dev].tries++ > 0);
 }
 
