@@ -61,8 +61,8 @@ by_package() {
 		nolog '^<[0-7]>preclaim: '
 		log 'test: version: $'
 		case $2 in
-		removed) log 'test: package: config-files: .*install .*upgrade .*remove$' ;;
-		purged) log 'test: package: none: .*install .*upgrade .*purge$' ;;
+		removed) log 'test: package: config-files: .*install .*upgrade .*remove $' ;;
+		purged) log 'test: package: none: .*install .*upgrade .*purge $' ;;
 		esac
 		;;
 	esac
