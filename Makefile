@@ -133,7 +133,7 @@ run-tests: $(TESTED) build/some-faults
 		tests/run test-qemu/setup build/some-faults $(STILL) -- $(SYSTEMS) $$soak
 run-all-tests: $(TESTED) build/all-faults
 	$(Q)soak=$$(test-qemu/soak-cases 6 1) && PRECLAIM_BINARIES='$(BINARIES)' \
-		tests/run test-qemu/setup build/all-faults $(STILL) -- tests/release.t tests/deb-states.t tests/arm64.t $(SYSTEMS) test-qemu/more/* $$soak
+		tests/run test-qemu/setup build/all-faults tests/tidy.t $(STILL) -- tests/release.t tests/deb-states.t tests/arm64.t $(SYSTEMS) test-qemu/more/* $$soak
 
 N ?= 100
 soak: ## boot N random machines (100) with random rules and disorder, of the seeds from SEED on
@@ -143,7 +143,7 @@ soak: ## boot N random machines (100) with random rules and disorder, of the see
 	$(Q)test-qemu/soak $(N) $(SEED)
 
 lint: ## static analysis: gcc -fanalyzer, cppcheck, clang-tidy
-	$(Q)tests/run tests/lint.t
+	$(Q)tests/run tests/lint.t tests/tidy.t
 
 # Each source is compiled once for all programs, so that it has one set of counts; tests/cover-exit.c
 # writes down also those of processes that exit() does not end.
