@@ -3,23 +3,11 @@
 #
 # run.t: what tests/run makes of tests that pass, fail, are skipped, or do not get to their end.
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-scratch=$(mktemp -d) || exit
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch" || exit
-n=0
+# shellcheck source-path=SCRIPTDIR source=points.sh
+. "$(dirname "$0")/points.sh"
 
-# ok SENTENCE: by the status of the command before it
-ok() {
-	status=$?
-	n=$((n + 1))
-	if [ "$status" = 0 ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		sed 's/^/# /' said
-	fi
-}
+said() { cat "$scratch/said"; }
+cd "$scratch" || exit
 
 # a_test NAME: a test that runs what is on standard input
 a_test() {
@@ -142,4 +130,4 @@ ok 'the slowest are at the end'
 sed -i "s|later\t[0-9.]*|later\t700|" test.times
 says '4 passed, 0 failed' 0 good later slow && [ "$(grep -oE "^# $scratch/(later|good):" said | head -n 1)" = "# $scratch/later:" ]
 ok 'the longest begin first'
-echo "1..$n"
+end
