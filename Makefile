@@ -115,7 +115,7 @@ test: ## what must hold for every change, boots in QEMU included; installs what 
 	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect
 	$(Q)$(MAKE) --no-print-directory run-tests
 
-test-all: ## all tests there are, as before a release: some 80 minutes
+test-all: ## all tests there are, for a release
 	$(Q)tests/packages $(TEST_PACKAGES) mmdebstrap
 	$(Q)$(MAKE) --no-print-directory build/preclaim
 	$(Q)$(MAKE) --no-print-directory LIBC=musl build/musl/preclaim build/musl/show-protect

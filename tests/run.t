@@ -127,6 +127,9 @@ says '4 passed, 0 failed' 0 good later slow -- && grep -q '^# 1 of 3, some [0-9]
 ok 'after that it does'
 sed -n '/^# the slowest/,$p' said | sed -n 2p | grep -qE "^# +[0-9.]+ +[0-9.]+ $scratch/slow\$"
 ok 'the slowest are at the end'
+sed -i "/later/d; s|slow\t[0-9.]*|slow\t600|" test.times
+says '4 passed, 0 failed' 0 good -- later slow && grep -q '^# 1 of 3, more than [0-9]* min left$' said
+ok 'of a test that is new it says that it takes more than that'
 sed -i "s|later\t[0-9.]*|later\t700|" test.times
 says '4 passed, 0 failed' 0 good later slow && [ "$(grep -oE "^# $scratch/(later|good):" said | head -n 1)" = "# $scratch/later:" ]
 ok 'the longest begin first'
