@@ -191,7 +191,7 @@ judge_parameters() {
 # boot: false if the guest did not end by itself in time. Leaves console and report.
 boot() {
 	image=${image:-$kernel}
-	prepare "$image" || return
+	prepare "$image" || { echo "there is no image $image" >"$dir/qemu.log" && return 1; }
 	# dracut wants to know of a root file system, though no boot gets that far.
 	case $kernel in *-dracut) cmdline=" root=/dev/vda$cmdline" ;; esac
 	case $kernel in
