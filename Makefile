@@ -102,8 +102,9 @@ FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
 # The longest first, for a run that knows no times of another.
 CHECKS = tests/golden.t tests/protect.t tests/around.t tests/completion.t tests/fuzz.t tests/tree.t tests/shell.t tests/needs.t tests/cli.t tests/fixtures.t tests/docs.t tests/run.t $(UNIT_TESTS) tests/man.t tests/binary.t
 
+# Half of them wait more than they compute: four at a time.
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick tests: no root, no boot
-	$(Q)PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS) build/few-faults
+	$(Q)TEST_JOBS=4 PRECLAIM_BINARIES=build/preclaim tests/run $(CHECKS) build/few-faults
 
 # Packages that the targets which set themselves up install.
 BUILD_PACKAGES = gcc binutils libc6-dev libklibc-dev

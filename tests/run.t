@@ -6,6 +6,7 @@
 # shellcheck source-path=SCRIPTDIR source=points.sh
 . "$(dirname "$0")/points.sh"
 
+unset TEST_JOBS
 said() { cat "$scratch/said"; }
 cd "$scratch" || exit
 
