@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,20 +29,40 @@ static int keep(struct config *c, char *text)
 	return 0;
 }
 
+/* A path as messages and the status file have it, where it must be one word. Kept as long as the rules; NULL without memory. */
+static const char *source_of(struct config *c, const char *path)
+{
+	size_t size = strlen(path) * strlen("\\xHH") + 1;
+	char *source = malloc(size);
+
+	if (source) {
+		struct text t = text_in(source, size);
+
+		text_word(&t, str_of(path));
+	}
+	return keep(c, source) < 0 ? NULL : source;
+}
+
 /*
- * Read one file of rules or facts. source is its path as messages have it;
- * below the root it is the same without the "/". 1 where it is not there.
+ * Read one file of rules or facts, at a path from "/", which is the root, or
+ * of the caller's where that is the current directory. 1 where it is not there.
  */
-static int read_file(struct config *c, const struct root *root, const struct report *report, const char *source, bool optional,
+static int read_file(struct config *c, const struct root *root, const struct report *report, const char *path, bool optional,
 		     int (*add)(struct rules *rules, const char *source, struct str text))
 {
-	const char *path = root->fd == AT_FDCWD ? source : source + 1;
+	const char *source;
 	char *text;
 	size_t len;
-	int r = sysfs_read_all(root, path, &text, &len);
+	int r = sysfs_read_all(root, root->fd == AT_FDCWD ? path : path + 1, &text, &len);
 
 	if (r == -ENOENT && optional)
 		return 1;
+	source = source_of(c, path);
+	if (!source) {
+		if (r == 0)
+			free(text);
+		return -ENOMEM;
+	}
 	if (r < 0) {
 		report_say(report, LEVEL_ERR, "%s: cannot read it: %s (%d)", source, text_error(-r), -r);
 		c->unreadable = true;
@@ -91,18 +112,12 @@ static int read_folder(struct config *c, const struct root *root, const struct r
 		qsort(names.name, names.n, sizeof(*names.name), compare_names);
 	r = r == -ENOMEM ? r : 0;
 	for (size_t i = 0; i < names.n; i++) {
-		size_t size = sizeof(conf_dir) + strlen(names.name[i]) + 1;
-		char *source = r < 0 ? NULL : malloc(size);
+		char path[sizeof(conf_dir) + NAME_MAX + 1];
+		struct text t = text_in(path, sizeof(path));
 
-		if (source) {
-			struct text t = text_in(source, size);
-
-			text_add(&t, "%s/%s", conf_dir, names.name[i]);
-		}
+		text_add(&t, "%s/%s", conf_dir, names.name[i]);
 		if (r == 0)
-			r = keep(c, source);
-		if (r == 0)
-			r = read_file(c, root, report, source, false, rules_add_file);
+			r = read_file(c, root, report, path, false, rules_add_file);
 		free(names.name[i]);
 	}
 	free(names.name);

@@ -215,8 +215,10 @@ static void verdict_text(const struct plan *plan, int32_t i, struct text *t)
 
 	describe_device(plan, i, t);
 	text_add(t, " %s", describe_action(v->action));
-	if (v->action == ACTION_CLAIM)
-		text_add(t, " %s", v->driver);
+	if (v->action == ACTION_CLAIM) {
+		text_add(t, " ");
+		text_word(t, str_of(v->driver));
+	}
 	if (plan->devices->dev[i].group >= 0)
 		text_add(t, ", group %d", plan->devices->dev[i].group);
 	text_add(t, " (");
@@ -251,15 +253,13 @@ void describe_step(const struct plan *plan, const struct step *s, struct text *t
 	case STEP_NUMVFS:
 		text_add(t, " %u", s->count);
 		break;
-	case STEP_UNBIND:
-		text_add(t, " %s", d->driver);
-		break;
 	case STEP_FENCE:
 	case STEP_CLEAR:
 	case STEP_HAND:
 		break;
 	default:
-		text_add(t, " %s", plan->verdict[s->dev].driver);
+		text_add(t, " ");
+		text_word(t, str_of(s->operation == STEP_UNBIND ? d->driver : plan->verdict[s->dev].driver));
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "guard.h"
+#include "report.h"
 #include "run.h"
 
 static const char usage[] =
@@ -48,13 +49,14 @@ static const char usage[] =
 __attribute__((format(printf, 1, 2)))
 static int bad_usage(const char *format, ...)
 {
+	const struct report to_stderr = { .loudest = LEVEL_ERR };
+	char message[RECORD_MAX];
 	va_list args;
 
-	fputs("preclaim: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	fputs("; try \"preclaim --help\"\n", stderr);
+	report_say(&to_stderr, LEVEL_ERR, "%s; try \"preclaim --help\"", message);
 	return EXIT_USAGE;
 }
 

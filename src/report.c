@@ -22,7 +22,7 @@ static const char run_dir[] = "run/preclaim";
 static const char status_name[] = "status";
 static const char status_path[] = "run/preclaim/status";
 
-enum { STATUS_LINE_MAX = 512 };
+enum { STATUS_LINE_MAX = 512 };	/* without the source */
 
 struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev)
 {
@@ -55,8 +55,8 @@ struct report report_new(const struct root *root, enum level loudest, bool appli
 void report_say(const struct report *report, enum level level, const char *format, ...)
 {
 	static const char prefix[] = "preclaim: ";
-	char record[RECORD_MAX + 32];
-	struct text t = text_in(record, sizeof(record));
+	char message[RECORD_MAX], record[RECORD_MAX + 32];
+	struct text t = text_in(record, RECORD_MAX);
 	size_t start;
 	va_list args;
 	bool logged;
@@ -67,9 +67,11 @@ void report_say(const struct report *report, enum level level, const char *forma
 	start = t.len;
 	text_add(&t, "%s", prefix);
 	va_start(args, format);
-	vsnprintf(record + t.len, RECORD_MAX - t.len, format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	t.len += strlen(record + t.len);
+	/* here, so that no message can forget it */
+	text_plain(&t, str_of(message));
+	t.size = sizeof(record);
 	text_add(&t, "\n");
 
 	logged = report->to_kmsg && sysfs_append(report->root, kmsg_path, record, t.len) == 0;
@@ -88,6 +90,12 @@ static const char *const result_name[] = {
 	[RESULT_FAILED] = "failed", [RESULT_RELEASED] = "released", [RESULT_UNFINISHED] = "unfinished", [RESULT_CREATED] = "created", [RESULT_WAITING] = "waiting",
 };
 
+/* The rule that a device's line is about. */
+static int32_t deciding_rule(const struct verdict *v)
+{
+	return v->vfs >= 0 || v->rule < 0 ? v->vfs_rule : v->rule;
+}
+
 /* ADDRESS IDS ACTION RESULT DRIVER GROUP RULE-SOURCE MICROSECONDS, "-" for none */
 static void status_line(const struct plan *plan, int32_t i, const struct outcome *outcome, struct text *t)
 {
@@ -95,13 +103,14 @@ static void status_line(const struct plan *plan, int32_t i, const struct outcome
 	const struct verdict *v = &plan->verdict[i];
 	char addr[ADDR_MAX];
 
-	text_add(t, "%s %04x:%04x %s %s %s ", text_addr(addr, d->addr), d->ids.vendor, d->ids.device,
-		 describe_action(v->vfs >= 0 ? ACTION_NONE : v->action), result_name[outcome->result], d->driver[0] ? d->driver : "-");
+	text_add(t, "%s %04x:%04x %s %s ", text_addr(addr, d->addr), d->ids.vendor, d->ids.device,
+		 describe_action(v->vfs >= 0 ? ACTION_NONE : v->action), result_name[outcome->result]);
+	text_word(t, str_of(d->driver[0] ? d->driver : "-"));
 	if (d->group >= 0)
-		text_add(t, "%d ", d->group);
+		text_add(t, " %d ", d->group);
 	else
-		text_add(t, "- ");
-	describe_source(plan, v->vfs >= 0 ? v->vfs_rule : v->rule, t);
+		text_add(t, " - ");
+	describe_source(plan, deciding_rule(v), t);
 	text_add(t, " %llu\n", (unsigned long long)outcome->us);
 }
 
@@ -164,7 +173,8 @@ int report_status(const struct root *root, const struct plan *plan, const struct
 		return r;
 	size += old_len;
 	for (size_t i = 0; i < plan->devices->n; i++)
-		size += outcome[i].result != RESULT_NONE ? STATUS_LINE_MAX : 0;
+		if (outcome[i].result != RESULT_NONE)
+			size += STATUS_LINE_MAX + strlen(plan->rules->rule[deciding_rule(&plan->verdict[i])].source);
 	all = malloc(size);
 	if (!all) {
 		free(old);

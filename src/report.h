@@ -21,7 +21,7 @@ struct report {
  */
 struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev);
 
-/* Tell one line: a record of the kernel's log, or a line of standard error. */
+/* Tell one line, as plain text whatever is in it: a record of the kernel's log, or a line of standard error. */
 void report_say(const struct report *report, enum level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

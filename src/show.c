@@ -29,7 +29,11 @@ struct table {
 
 static void add_cell(struct table *table, const char *text)
 {
-	char *copy = strdup(text[0] ? text : "-");
+	char plain[4 * CELL_MAX], *copy;
+	struct text t = text_in(plain, sizeof(plain));
+
+	text_plain(&t, str_of(text[0] ? text : "-"));
+	copy = strdup(plain);
 
 	if (table->n == table->room) {
 		size_t room = table->room ? 2 * table->room : 256;
@@ -379,8 +383,17 @@ int show_platform(const struct plan *plan, const struct drivers *drivers, const 
 	else
 		printf("platform: no IOMMU in use");
 	printf("%s, vfio-pci %s\n", p.unsafe ? ", unsafe interrupts allowed" : "", p.vfio);
-	if (cmdline)
-		printf("command line: %.*s\n", (int)strcspn(cmdline, "\n"), cmdline);
+	if (cmdline) {
+		printf("command line: ");
+		for (const char *c = cmdline; *c && *c != '\n'; c++) {
+			char byte[sizeof("\\xHH")];
+			struct text t = text_in(byte, sizeof(byte));
+
+			text_plain(&t, (struct str){ .p = c, .len = 1 });
+			fputs(byte, stdout);
+		}
+		putchar('\n');
+	}
 	free(cmdline);
 	return p.starved ? -ENOMEM : 0;
 }

@@ -31,20 +31,38 @@ void text_add(struct text *t, const char *format, ...)
 		t->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-void text_quote(struct text *t, struct str s)
+/* Append s; what is not from `lowest` up to "~" as \xHH. */
+static void add_escaped(struct text *t, struct str s, unsigned char lowest)
 {
-	size_t shown = s.len > QUOTE_MAX ? QUOTE_MAX : s.len;
-
-	text_add(t, "\"");
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = s.p[i];
 
-		if (c >= 0x20 && c < 0x7f)
-			text_add(t, "%c", c);
-		else
+		if (c < lowest || c >= 0x7f) {
 			text_add(t, "\\x%02x", c);
+		} else if (t->len + 1 < t->size) {
+			t->buf[t->len++] = (char)c;
+			t->buf[t->len] = '\0';
+		}
 	}
-	text_add(t, shown < s.len ? "...\"" : "\"");
+}
+
+void text_plain(struct text *t, struct str s)
+{
+	add_escaped(t, s, ' ');
+}
+
+void text_word(struct text *t, struct str s)
+{
+	add_escaped(t, s, ' ' + 1);
+}
+
+void text_quote(struct text *t, struct str s)
+{
+	bool cut = s.len > QUOTE_MAX;
+
+	text_add(t, "\"");
+	text_plain(t, (struct str){ .p = s.p, .len = cut ? QUOTE_MAX : s.len });
+	text_add(t, cut ? "...\"" : "\"");
 }
 
 const char *text_error(int error)

@@ -16,7 +16,16 @@ struct text text_in(char *buf, size_t size);
 /* Append as printf does; what does not fit is dropped. */
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Append s in double quotes; what is not printable ASCII as \xHH, a long one cut with "...". */
+/*
+ * Append what comes from outside: a device, a file, an argument. What is not
+ * printable ASCII becomes \xHH: what else a terminal acts on depends on its
+ * character set. text_word() does so with blanks too, for texts that have
+ * blanks between their columns. Done twice it is the same as done once.
+ */
+void text_plain(struct text *t, struct str s);
+void text_word(struct text *t, struct str s);
+
+/* The same in double quotes; a long one cut with "...". */
 void text_quote(struct text *t, struct str s);
 
 /*

@@ -372,6 +372,84 @@ done
 [ $told = 7 ]
 ok 'output that cannot be written is an error'
 
+# What a device, a file or a user can make a terminal do, or a table, or the log.
+evil=$(printf 'e v\033[31m\t\233\nil')
+# is_plain FILE...: no byte but printable ASCII and line ends, and the tabs of tables
+is_plain() { cat "$@" >bytes && [ -s bytes ] && [ "$(LC_ALL=C tr -d '\n\t -~' <bytes | wc -c)" = 0 ]; }
+# has_columns N FILE: each line of a table has so many
+has_columns() { awk -F '\t' -v n="$1" 'NF != n { bad = 1 } END { exit bad || NR < 2 }' "$2"; }
+# is_told FILE: each line is a message
+is_told() { [ -s "$1" ] && ! grep -vE '^(<[0-9]>)?preclaim: ' "$1"; }
+
+# A machine on which all that can be odd is: names of drivers and directories, overrides, and what files hold.
+odd() {
+	"$1" "claim 01:00.0 00:1f.3
+claim $evil driver=$evil"
+	printf '%s %s preclaim.%s=1 preclaim.claim=44:00.0,%s\n' "$evil" "$evil" "$evil" "$evil" | tr '\n' '\r' >root/proc/cmdline
+	mkdir -p root/etc/preclaim.d "root/sys/bus/pci/drivers/$evil" "root/sys/bus/pci/devices/$evil" root/run/udev/data root/run/preclaim
+	printf 'claim 00:14.0 driver=auto\nkeep %s\n' "$evil" >"root/etc/preclaim.d/$evil.conf"
+	: >"root/sys/bus/pci/drivers/$evil/unbind"
+	for d in 00:1f.3 01:00.1; do
+		ln -sfnr "root/sys/bus/pci/drivers/$evil" "root/sys/bus/pci/devices/0000:$d/driver"
+	done
+	for d in 00:14.0 01:00.2; do
+		echo "$evil" >"root/sys/bus/pci/devices/0000:$d/driver_override"
+	done
+	printf 'E:ID_VENDOR_FROM_DATABASE=%s\nE:ID_PCI_SUBCLASS_FROM_DATABASE=a\tb\033\n' "$evil" >"root/run/udev/data/+pci:$gpu"
+	printf '%s' "$evil" | tr '\n' ' ' >root/proc/sys/kernel/osrelease
+	printf 'Filename Type Size Used Priority\n/dev/\033[31m\\011x partition 1 0 -2\n' >root/proc/swaps
+	printf '0000:01:00.0 10de:2204 claim \033[31mclaimed - 1 x 0\n' >root/run/preclaim/status
+}
+odd machine
+for command in list status check 'check --image' 'list --json' 'status --json' 'check --json' 'apply -n'; do
+	# shellcheck disable=SC2086 # a list of words
+	timeout 30 "$preclaim" $command --root root >out 2>err
+	is_plain out err && case $command in
+	list) has_columns 10 out ;;
+	status) has_columns 7 out ;;
+	*--json) perl -MJSON::PP -0ne 'decode_json($_)' out 2>>err ;;
+	esac
+	ok "$command: no name and no file makes it print control characters, or more columns"
+	[ "$command" = list ] || { is_told err && grep -q 'e\\x20v' err; }
+	ok "$command: nor lines of their own among the messages"
+done
+timeout 30 script -qec "'$preclaim' list --root root; '$preclaim' status --root root" /dev/null </dev/null 2>&1 | tr -d '\r' >out
+is_plain out && ! grep -q "$(printf '\t')" out
+ok 'list and status: nor on a terminal'
+for applies in apply 'claim 01:00.1' 'release 01:00.2'; do
+	odd image
+	: >root/run/preclaim/status
+	# shellcheck disable=SC2086 # a list of words
+	timeout 30 "$preclaim" $applies --root root >out 2>err
+	is_plain root/dev/kmsg root/run/preclaim/status && [ ! -s out ] && [ ! -s err ] && is_told root/dev/kmsg
+	ok "$applies: nor in the log"
+	awk 'NF != 8 { bad = 1 } END { exit bad || NR < 1 }' root/run/preclaim/status
+	ok "$applies: each line of the status file has eight columns"
+done
+odd image
+timeout 30 "$preclaim" apply --root root >out 2>err
+grep -q '^0000:00:14.0 .* /etc/preclaim\.d/e\\x20v.*\.conf:1 [0-9]*$' root/run/preclaim/status
+ok 'a blank in the name of a file of rules is none in the status file'
+odd machine
+# plain_argument ARGUMENT...: what is said of them
+plain_argument() {
+	timeout 30 "$preclaim" "$@" >out 2>err </dev/null
+	is_plain out err && ! grep -vE '^(preclaim: |# /proc/cmdline: )' err
+	ok "an argument is printed as plain text, too: $(printf '%s ' "$@" | tr -c ' -~' '?')"
+}
+plain_argument "$evil"
+plain_argument "-$evil"
+plain_argument "--$evil" list
+plain_argument list "$evil"
+plain_argument apply "$evil"
+plain_argument claim --root root "$evil"
+plain_argument list --root "$evil"
+plain_argument check --root root --config "$evil"
+plain_argument check --root root --cmdline "preclaim.$evil preclaim.claim=$evil"
+plain_argument import "$evil"
+plain_argument import "--$evil"
+plain_argument import --from-cmdline --cmdline "vfio-pci.ids=$evil"
+
 [ -s "$top/conf/preclaim.conf" ] && ! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
 ok 'the example configuration changes nothing as it is'
 sed -n 's/^#\([a-z]\)/\1/p' "$top/conf/preclaim.conf" >rules

@@ -66,6 +66,13 @@ static void texts(void)
 	t = text_in(quoted, sizeof(quoted));
 	text_quote(&t, str_of("a\"b\\\x01\x7f\xff"));
 	ok(strstr(quoted, "\\x01") && strstr(quoted, "\\x7f") && strstr(quoted, "\\xff"), "what cannot be printed is quoted in hex: %s", quoted);
+	t = text_in(quoted, sizeof(quoted));
+	text_plain(&t, (struct str){ .p = "a b\t\n\033[31m\0~\x7f\x9b\xc3\xa9", .len = 16 });
+	ok(strcmp(quoted, "a b\\x09\\x0a\\x1b[31m\\x00~\\x7f\\x9b\\xc3\\xa9") == 0, "text from outside can tell a terminal nothing: %s", quoted);
+	t = text_in(small, sizeof(small));
+	text_word(&t, str_of("a b"));
+	text_word(&t, str_of(small));
+	ok(strcmp(small, "a\\x20ba") == 0, "a word has no blank, and what was escaped stays as it is: %s", small);
 	memset(long_word, 'x', sizeof(long_word));
 	t = text_in(quoted, sizeof(quoted));
 	text_quote(&t, (struct str){ .p = long_word, .len = sizeof(long_word) });
