@@ -148,7 +148,7 @@ static int read_cmdline(struct config *c, const struct root *root, const struct 
 int config_read(struct config *out, const struct root *root, const struct report *report, const char *file,
 		const char *cmdline)
 {
-	const struct root here = { .fd = AT_FDCWD, .path = "." };
+	const struct root here = { .fd = AT_FDCWD, .path = ".", .is_system = true };
 	int r;
 
 	*out = (struct config){ .rules = rules_new() };

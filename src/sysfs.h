@@ -5,10 +5,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The directory that stands for "/": all paths below are relative to it ("sys/bus/pci/devices"). */
+/*
+ * The directory that stands for "/": all paths below are relative to it
+ * ("sys/bus/pci/devices"). Any but "/" itself is a world of its own: absolute
+ * links in it begin there, none leads out of it, and nothing of it is run. That
+ * holds for a tree that nobody changes meanwhile.
+ */
 struct root {
 	int fd;
-	const char *path;	/* as given, for programs that must be run from below it */
+	const char *path;	/* as given: of one that was entered, relative to the one above */
+	const struct root *above;	/* from where it was entered, NULL at the top */
+	bool is_system;		/* "/", the system that we run on */
 };
 
 /* Open the directory. 0 or -errno. */
@@ -16,7 +23,8 @@ int sysfs_open(struct root *root, const char *path);
 
 /*
  * A directory below another, as a root of its own, for who reads much in it:
- * most of an access is the way there. 0 or -errno; give it to sysfs_leave().
+ * most of an access is the way there. root and dir are needed as long as it
+ * is. 0 or -errno; give it to sysfs_leave().
  */
 int sysfs_enter(const struct root *root, const char *dir, struct root *out);
 void sysfs_leave(const struct root *root);

@@ -450,6 +450,104 @@ plain_argument import "$evil"
 plain_argument import "--$evil"
 plain_argument import --from-cmdline --cmdline "vfio-pci.ids=$evil"
 
+# --root DIR is a world of its own. Beside it lies what must not be reached, at the very paths
+# that links in the tree have: absolute ones, and such that lead above the tree.
+outside=$scratch/outside
+mkdir -p "$outside/etc" "$outside/run/preclaim"
+# untouched: nothing outside is other than it was
+untouched() { [ "$(find "$outside" -type f -size +0; ls -A "$outside/run/preclaim")" = "$outside/etc/secret" ]; }
+echo 'claim 0000:00:1f.3 # out' >"$outside/etc/secret"
+: >"$outside/kmsg"
+: >"$outside/override"
+# claims [ARGUMENT...]: the devices that check claims in the tree, and what it says
+claims() {
+	timeout 30 "$preclaim" check --root root "$@" >out 2>err
+	result=$?
+	sed -n 's/^\(0000:[^ ]*\) .* claim .*/\1/p' out | tr '\n' ' '
+	return $result
+}
+
+machine "claim $gpu"
+list=$("$preclaim" list --root root)
+for d in root/sys/bus/pci/devices/*; do
+	ln -sfn "/sys/$(readlink "$d" | sed 's|^\(\.\./\)*||')" "$d"
+	[ -L "$d/iommu_group" ] || continue
+	ln -sfn "/sys/kernel/iommu_groups/$(basename "$(readlink "root/$(readlink "$d")/iommu_group")")" "root/$(readlink "$d")/iommu_group"
+done
+[ "$(claims)" = "$gpu " ] && [ "$("$preclaim" list --root root)" = "$list" ]
+ok 'absolute links in a tree lead into that tree'
+machine ''
+mkdir -p root/a/b/c root/etc/deep
+echo "claim $gpu" >root/a/b/real.conf
+while read -r target; do
+	ln -sfn "$target" root/etc/preclaim.conf
+	ln -sfn /a/b/c root/link
+	ln -sfn deep/../../link/.. root/etc/chain
+	[ "$(claims)" = "$gpu " ]
+	ok "a file of rules is found by the link $target"
+done <<-'END'
+	/a/b/real.conf
+	//a/./b//real.conf
+	../a/b/c/../real.conf
+	../../../../../../../a/b/real.conf
+	/../../a/b/real.conf
+	/etc/deep/../../a/b/real.conf
+	/link/../real.conf
+	/link//../c/../../b/real.conf
+	/etc/chain/real.conf
+END
+ln -sfn 39 root/etc/preclaim.conf
+for n in $(seq 1 39); do
+	ln -s $((n - 1)) "root/etc/$n"
+done
+ln -s ../a/b/real.conf root/etc/0
+claims >/dev/null
+grep -qxF 'preclaim: /etc/preclaim.conf: cannot read it: Too many levels of symbolic links (40)' err && ln -sfn 38 root/etc/preclaim.conf && [ "$(claims)" = "$gpu " ]
+ok 'forty links are followed, and no more'
+ln -sfn preclaim.conf root/etc/preclaim.conf
+claims >/dev/null
+[ $? = 4 ] && grep -qxF 'preclaim: /etc/preclaim.conf: cannot read it: Too many levels of symbolic links (40)' err
+ok 'a link to itself is an error'
+for target in "$outside/etc/secret" ../../outside/etc/secret deep/../../../outside/etc/secret; do
+	ln -sfn "$target" root/etc/preclaim.conf
+	[ -z "$(claims)" ] && claims --cmdline preclaim.claim=44:00.0 >/dev/null
+	! grep -q 1f.3 out err && [ -s out ]
+	ok "no rules are found by the link $(echo "$target" | sed "s|$scratch|...|")"
+done
+machine "claim $gpu"
+ln -sfn "$outside/etc" root/etc/preclaim.d
+cp "$outside/etc/secret" "$outside/etc/a.conf"
+[ "$(claims)" = "$gpu " ]
+ok 'nor in a folder outside'
+rm "$outside/etc/a.conf"
+cp root/sys/bus/pci/devices/$gpu/modalias root/modalias
+ln -sfn /modalias root/sys/bus/pci/devices/$gpu/modalias
+[ "$(claims)" = "$gpu " ]
+ok 'an attribute that is a link is read where it leads in the tree'
+cp root/modalias "$outside/modalias"
+ln -sfn "$outside/modalias" root/sys/bus/pci/devices/$gpu/modalias
+[ -z "$(claims)" ]
+ok 'and not outside'
+rm "$outside/modalias"
+
+for kind in absolute relative; do
+	image "claim $gpu driver=none"
+	rm -r root/dev/kmsg root/run root/sys/bus/pci/drivers_probe
+	set -- -sfn
+	top_of=root$outside
+	[ $kind = absolute ] || { set -- -sfnr && top_of=root/outside; }
+	ln "$@" "$outside/kmsg" root/dev/kmsg
+	ln "$@" "$outside/run" root/run
+	ln "$@" "$outside/override" root/sys/bus/pci/devices/$gpu/driver_override
+	ln "$@" "$outside/override" root/sys/bus/pci/drivers_probe
+	apply 4
+	untouched && grep -q '^preclaim: done: ' err
+	ok "nothing outside is written to by $kind links"
+	mkdir -p "$top_of/run" && : >"$top_of/kmsg" && : >"$top_of/override"
+	apply 0 && grep -qx none "$top_of/override" && grep -q 'preclaim: done: ' "$top_of/kmsg" && [ ! -s err ] && [ -s "$top_of/run/preclaim/status" ] && untouched
+	ok 'it is written to where they lead in the tree'
+done
+
 [ -s "$top/conf/preclaim.conf" ] && ! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
 ok 'the example configuration changes nothing as it is'
 sed -n 's/^#\([a-z]\)/\1/p' "$top/conf/preclaim.conf" >rules
