@@ -263,7 +263,7 @@ build/unit-clang/show-%: build/san-clang/show-%.o $(SHOW_OBJECTS:%=build/san-cla
 
 # preclaim with all that it is made of, whose calls of the C library fail as asked.
 HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir readdir read write pipe fork poll waitpid execve \
-	mkdirat mknodat renameat flock socket bind openat close
+	mkdirat mknodat renameat flock socket bind openat close sysfs_open
 HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
 build/unit-gcc/hostile: build/san-gcc/hostile.o $(SOURCES:src/%.c=build/san-gcc/%.o)
 	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(SANITIZE) $(HOSTILE_LDFLAGS) -o $@ $^

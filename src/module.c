@@ -33,6 +33,8 @@ int module_start(struct modprobe *out, const struct root *root, const char *name
 	const char *argv[] = { "modprobe", "-q", name, NULL };
 	int ends[2];
 
+	if (!root->is_system)
+		return -EPERM;
 	if (!find_modprobe(root, path, sizeof(path)))
 		return -ENOENT;
 	if (pipe(ends) < 0)

@@ -14,7 +14,7 @@ struct modprobe {
 
 /*
  * Have modprobe (kmod's or busybox's) begin to load a module. 0, -ENOENT where
- * there is no modprobe, or -errno.
+ * there is no modprobe, -EPERM where the root is not the system's, or -errno.
  */
 int module_start(struct modprobe *out, const struct root *root, const char *name);
 

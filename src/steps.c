@@ -258,6 +258,8 @@ static void load_module(struct steps *a, const char *driver)
 		return;
 	if (r == -ENOENT)
 		report_say(a->report, LEVEL_ERR, "module %s: cannot load it: there is no modprobe", name);
+	else if (!a->root->is_system)
+		report_say(a->report, LEVEL_ERR, "module %s: not loaded: nothing is run with --root", name);
 	else if (r == -ETIMEDOUT)
 		report_say(a->report, LEVEL_ERR, "module %s: modprobe has not ended in time and goes on", name);
 	else if (r < 0)

@@ -196,6 +196,7 @@ __DATA__
 *git git
 *grep grep
 *gzip gzip
+*libc-bin ldd
 *make make
 *mawk awk
 *perl-base perl Cwd File::Basename File::Temp IO::Handle List::Util POSIX

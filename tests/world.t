@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# world.t: the shipped binary where the world is not as it should be. /sys is a machine's
-# tree mounted in the place of the real one, in a mount namespace of its own: read-only as
-# in a container, without /proc, with a full /run, with a /dev/kmsg that refuses; runs side
-# by side, and runs that are killed at any moment. Behind the tree is no kernel: a modprobe
-# that binds what waits for it is played by a script.
+# world.t: the shipped binary where the world is not as it should be. A machine's tree is its
+# "/", in a mount namespace of its own: /sys read-only as in a container, without /proc, with
+# a full /run, with a /dev/kmsg that refuses; without modprobe, and with one that fails or
+# hangs; runs side by side, and runs that are killed at any moment. Behind the tree is no
+# kernel: a modprobe that binds what waits for it is played by a script.
 
 if [ -z "${PRECLAIM_WORLD:-}" ]; then
 	PRECLAIM_WORLD=1 exec unshare -rm "$0" "$@" || exit
@@ -24,6 +24,16 @@ said() {
 	[ ! -s root/dev/kmsg ] || sed 's/^/kmsg: /' root/dev/kmsg
 }
 
+# What scripts need in an initramfs: a shell, commands, and their libraries
+for program in sh cat ln mkdir sleep; do
+	file=$(command -v $program)
+	for file in "$file" $(ldd "$file" | grep -o '/[^ ]*'); do
+		install -D "$file" "base$file"
+	done
+done
+[ -e base/bin/sh ] || install -D "$(command -v sh)" base/bin/sh
+install "$preclaim" base/preclaim
+
 # A fresh initramfs in root/, with vfio-pci as a module; its rules are the argument.
 image() {
 	umount root/run root/sys root/dev/kmsg 2>/dev/null
@@ -35,10 +45,11 @@ image() {
 	: >root/proc/cmdline
 	printf '7\t4\t1\t7\n' >root/proc/sys/kernel/printk
 	touch root/init root/dev/kmsg
+	cp -al base/. root
 	: >err
 	cat >root/sbin/modprobe <<-'END'
 		#!/bin/sh
-		cd "${0%/sbin/modprobe}" || exit
+		echo "$*" >>/modprobe.log
 		[ "$2" = vfio-pci ] || exit 0
 		for d in sys/bus/pci/devices/*; do
 			case $(cat "$d/driver_override") in
@@ -56,7 +67,7 @@ image() {
 apply() {
 	want=$1
 	shift
-	timeout 30 "$preclaim" apply --root root "$@" >out 2>err
+	timeout 30 chroot root /preclaim apply "$@" >out 2>err
 	got=$?
 	[ "$got" = "$want" ] || { echo "exit status $got, not $want" >>err; false; }
 }
@@ -67,6 +78,40 @@ has_claimed() {
 		[ "$(override 0000:01:00.$f)" = vfio-pci ] && [ -e "root/sys/bus/pci/devices/0000:01:00.$f/driver" ] || return
 	done
 }
+
+image 'claim 01:00'
+apply 0 && has_claimed && [ "$(head -n 1 root/modprobe.log)" = '-q vfio-pci' ]
+ok 'devices are claimed after modprobe has loaded the driver'
+before=$(cat root/modprobe.log)
+apply 0 && [ "$(cat root/modprobe.log)" = "$before" ]
+ok 'a second run has nothing to do'
+
+# modprobe_is SCRIPT
+modprobe_is() { printf '#!/bin/sh\n%s\n' "$1" >root/sbin/modprobe; }
+image "claim $gpu"
+rm root/sbin/modprobe
+apply 1 && grep -q '^<3>preclaim: module vfio-pci: cannot load it: there is no modprobe' root/dev/kmsg &&
+	grep -q "^<3>preclaim: $gpu .*: not claimed: there is no driver vfio-pci; held without a driver" root/dev/kmsg
+ok 'without modprobe the failure is told and the device is held'
+image "on-failure release
+claim $gpu"
+modprobe_is 'exit 1'
+apply 1 && [ -z "$(override $gpu)" ] && grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 1)' root/dev/kmsg
+ok 'where modprobe fails, with on-failure release the override is cleared'
+image "timeout 1
+claim $gpu"
+modprobe_is 'echo $$ >/pid && exec sleep 20'
+apply 1 && grep -q 'modprobe has not ended in time' root/dev/kmsg && tail -n 1 root/dev/kmsg | grep -q 'preclaim: done:'
+ok 'a modprobe that hangs is not waited for beyond the timeout'
+kill "$(cat root/pid)"
+image "claim $gpu"
+modprobe_is 'kill -9 $$'
+apply 1 && grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 137)' root/dev/kmsg
+ok 'a modprobe that was killed has failed'
+image "claim $gpu"
+: >root/sbin/modprobe
+apply 1 && grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 127)' root/dev/kmsg
+ok 'a modprobe that cannot be run has failed'
 
 image 'claim 01:00'
 mount --bind root/sys root/sys && mount -o remount,bind,ro root/sys
@@ -105,7 +150,7 @@ side_by_side() {
 	: >ended
 	for _ in $(seq "$1"); do
 		{
-			timeout 60 "$preclaim" apply --root root 2>>err
+			timeout 60 chroot root /preclaim apply 2>>err
 			echo $? >>ended
 		} &
 	done
@@ -130,7 +175,7 @@ broken=0
 delays=$(awk -v seed="$seed" 'BEGIN { srand(seed); for (i = 0; i < 30; i++) printf "%.4f ", rand() * 0.04 }')
 for delay in $delays; do
 	image 'claim 01:00'
-	setsid "$preclaim" apply --root root 2>err &
+	setsid chroot root /preclaim apply 2>err &
 	pid=$!
 	sleep "$delay"
 	kill -KILL "-$pid" 2>/dev/null && kills=$((kills + 1))

@@ -29,6 +29,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../src/sysfs.h"
+
 enum { OUTPUT_MAX = 1 << 20, PATIENCE_S = 60, GRACE_MS = 2000, EXIT_LEAK = 99 };
 
 /* What is to fail: the call of that number, counted over all processes of a run. */
@@ -88,6 +90,17 @@ WRAP("run", int, renameat, -1, (int from, const char *old, int to, const char *n
 WRAP("run", int, flock, -1, (int fd, int operation), (fd, operation))
 WRAP("socket", int, socket, -1, (int family, int type, int protocol), (family, type, protocol))
 WRAP("socket", int, bind, -1, (int fd, const struct sockaddr *addr, socklen_t len), (fd, addr, len))
+
+/* Of this tree programs are run. */
+int __real_sysfs_open(struct root *root, const char *path);
+int __wrap_sysfs_open(struct root *root, const char *path);
+int __wrap_sysfs_open(struct root *root, const char *path)
+{
+	int r = __real_sysfs_open(root, path);
+
+	root->is_system = true;
+	return r;
+}
 
 /* Messages arrive: they are what is judged. */
 ssize_t __real_write(int fd, const void *buf, size_t size);

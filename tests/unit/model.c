@@ -515,7 +515,7 @@ int __wrap_execve(const char *path, char *const argv[], char *const env[])
 
 int sysfs_open(struct root *root, const char *path)
 {
-	*root = (struct root){ .fd = -1, .path = path };
+	*root = (struct root){ .fd = -1, .path = path, .is_system = true };
 	return 0;
 }
 
