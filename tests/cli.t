@@ -422,9 +422,14 @@ plain_argument claim --root root "$evil"
 plain_argument list --root "$evil"
 plain_argument check --root root --config "$evil"
 plain_argument check --root root --cmdline "preclaim.$evil preclaim.claim=$evil"
-plain_argument import "$evil"
-plain_argument import "--$evil"
-plain_argument import --from-cmdline --cmdline "vfio-pci.ids=$evil"
+# import is a script beside the program
+ln -s "$preclaim" beside && cp "$top/src/preclaim-import" beside-import
+program=$preclaim
+preclaim=./beside-import
+plain_argument "$evil"
+plain_argument "--$evil"
+plain_argument --from-cmdline --cmdline "vfio-pci.ids=$evil"
+preclaim=$program
 
 # --root DIR is a world of its own. Beside it lies what must not be reached, at the very paths
 # that links in the tree have: absolute ones, and such that lead above the tree.
@@ -505,6 +510,34 @@ ln -sfn "$outside/modalias" root/sys/bus/pci/devices/$gpu/modalias
 [ -z "$(claims)" ]
 ok 'and not outside'
 rm "$outside/modalias"
+
+# numvfs: what import makes of a line on a device in the tree
+mkdir -p root/sys/devices/eth "$outside/eth" root/sys/class/net
+ln -s ../../0000:05:00.0 root/sys/devices/eth/device
+ln -s ../../0000:06:00.0 "$outside/eth/device"
+numvfs() {
+	ln -sfn "$1" root/sys/class/net/eth0
+	echo 'class/net/eth0/device/sriov_numvfs = 4' >sysfs.conf
+	timeout 30 ./beside-import --root root sysfs.conf >out 2>err
+	grep -o '^vfs [^ ]*' out
+}
+[ "$(numvfs ../../devices/eth)" = 'vfs 0000:05:00.0=4' ] && [ "$(numvfs /sys/devices/eth)" = 'vfs 0000:05:00.0=4' ] &&
+	[ "$(numvfs /../sys/./class/../devices/eth)" = 'vfs 0000:05:00.0=4' ]
+ok 'import finds a device by links in the tree'
+[ -z "$(numvfs "$outside/eth")" ] && grep -q '^# .*: not translated, as there is no such device: ' out
+ok 'and by none that leads outside'
+[ -z "$(numvfs eth0)" ] && grep -q '^# .*: not translated, as there is no such device: ' out
+ok 'nor by one that leads to itself'
+echo vfio-pci.ids=10de:2204 >root/proc/real
+echo vfio-pci.ids=10de:0bad >"$outside/cmdline"
+ln -sfn /proc/real root/proc/cmdline
+./beside-import --root root --from-cmdline >out 2>err && grep -qx 'claim 10de:2204 # /proc/cmdline' out
+ok 'import reads the command line of the tree'
+ln -sfn "$outside/cmdline" root/proc/cmdline
+./beside-import --root root --from-cmdline >out 2>err
+! grep -q 0bad out
+ok 'and not one outside'
+rm -r "$outside/eth" "$outside/cmdline"
 
 for kind in absolute relative; do
 	image "claim $gpu driver=none"
