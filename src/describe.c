@@ -5,8 +5,6 @@
  */
 #include "describe.h"
 
-#include "protect.h"
-
 enum { CONFLICTS_SHOWN = 4 };
 
 const char *describe_action(enum action action)
@@ -113,7 +111,7 @@ static void mismatch_text(const struct plan *plan, const struct note *note, stru
 static void carries_text(const struct device *d, struct text *t)
 {
 	text_add(t, d->carries_by_ids ? "has the ids of what carried " : "carries ");
-	protect_text(d->carries, t);
+	text_add(t, "%s", d->carries);
 	if (d->carries_by_ids)
 		text_add(t, " when the image was made, which is not where it was");
 }
@@ -371,13 +369,11 @@ void describe_facts(const struct plan *plan, void (*put)(const char *text))
 		const struct device *d = &plan->devices->dev[i];
 		struct text t = text_in(line, sizeof(line));
 
-		if (!d->carries)
+		if (!d->carries[0])
 			continue;
 		text_add(&t, "protect %s ", text_addr(addr, d->addr));
 		ids_text(&d->ids, &t);
-		text_add(&t, " ");
-		protect_text(d->carries, &t);
-		text_add(&t, "\n");
+		text_add(&t, " %s\n", d->carries);
 		put(line);
 	}
 }

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protect.h"
-
 static const char default_driver[] = "vfio-pci";
 
 /* A plan under construction. */
@@ -134,7 +132,7 @@ static bool takes_needed(const struct rules *rules, int32_t rule, int32_t select
 	case TAKE_NEVER:
 		return false;
 	case TAKE_BUT_ROOT:
-		return !(d->carries & PROTECT_ROOT);
+		return !d->carries_root;
 	default:
 		/* only one that says where the device is */
 		return rules->rule[rule].keyword == KEYWORD_CLAIM && (s->has_place ? s->kind != SELECT_GROUP : s->kind == SELECT_PLACE);
@@ -176,7 +174,7 @@ static void judge_device(struct builder *b, int32_t i)
 			refuse(b, i, NOTE_GUEST);
 		return;
 	}
-	if (d->carries && !takes_needed(b->plan.rules, c->rule, c->selector, d)) {
+	if (d->carries[0] && !takes_needed(b->plan.rules, c->rule, c->selector, d)) {
 		refuse(b, i, NOTE_PROTECTED);
 		return;
 	}
@@ -190,7 +188,7 @@ static void judge_device(struct builder *b, int32_t i)
 		refuse(b, i, NOTE_GUEST);
 		return;
 	}
-	if (d->carries && plan_wants(&b->plan, (size_t)i))
+	if (d->carries[0] && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, c->rule, c->selector);
 	if (d->boot_display && plan_wants(&b->plan, (size_t)i))
 		add_note(b, NOTE_DISPLAY, LEVEL_WARNING, i, c->rule, c->selector);
@@ -247,7 +245,7 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 		const struct device *d = &b->plan.devices->dev[i];
 
 		if ((v->action != ACTION_NONE && v->action != ACTION_REFUSE) || v->vfs > 0 || device_is_bridge(d) || is_set_aside(d) ||
-		    d->carries || d->released)
+		    d->carries[0] || d->released)
 			continue;
 		v->action = ACTION_CLAIM;
 		v->rule = owner->rule;

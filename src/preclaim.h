@@ -17,6 +17,8 @@ enum {
 	ADDR_MAX = 17,		/* "ffffffff:ff:1f.7" with its NUL */
 	PATH_SIZE = 160,	/* any path below the root directory that preclaim makes up itself */
 	RECORD_MAX = 900,	/* a record of the kernel's log: printk cuts near 1000 bytes */
+	WARNING_SIZE = 256,	/* a way that could not be followed, and why */
+	CARRIES_MAX = 64,	/* what a device carries: "/, /boot, swap" */
 };
 
 #define ANY_ID 0xffffffffu	/* PCI_ANY_ID of <linux/mod_devicetable.h> */
@@ -54,7 +56,8 @@ struct device {
 	int32_t vf_offset, vf_stride;	/* and where they will be, counted from the PF; -1 where it is not known */
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */
 	bool in_use;		/* a VF: a host driver has it, or a guest */
-	uint16_t carries;	/* what the machine needs of it, as protect_text() tells; 0: nothing */
+	char carries[CARRIES_MAX];	/* what the machine needs of it, as protect_add() has put it together; "": nothing */
+	bool carries_root;	/* the root file system is among that */
 	bool released;		/* a run has given it back to the host, since it could not be claimed: this one is not to try again */
 	bool boot_display;	/* the firmware's console is on it, or it is the only display */
 	bool carries_by_ids;	/* it is only known that a device with its ids does */
@@ -65,11 +68,20 @@ struct device {
 	const char *unread;	/* and its name */
 };
 
+/* Classes of devices of which it may not be known what the machine needs. */
+enum unknown {
+	UNKNOWN_STORAGE,	/* mass storage, class 01 */
+	UNKNOWN_USB,		/* USB controllers, class 0c03 */
+	UNKNOWN_NETWORK,	/* network devices, class 02 */
+	UNKNOWN_KINDS
+};
+
 struct devices {
 	struct device *dev;	/* in the order of their addresses */
 	size_t n;
 	bool incomplete;	/* a device was left out, since it could not be read */
 	bool partial;		/* only some of the machine's were looked at */
+	char unknown[UNKNOWN_KINDS][WARNING_SIZE];	/* why it is not known which of a class the machine needs, "": it is */
 };
 
 /* The driver names registered on the PCI bus (/sys/bus/pci/drivers). */

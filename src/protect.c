@@ -26,14 +26,8 @@ enum {
 	RTF_UP = 0x1, RTF_REJECT = 0x200,	/* <linux/route.h>, <linux/ipv6_route.h> */
 };
 
-/* What is carried, in the order of the bits: mount points, and others. */
-enum { SWAP = 4, RESUME, ROUTE, MOUNT, MEMBER, OTHER, CARRIED };
-static const char *const carried[CARRIED] = {
-	"/", "/usr", "/boot", "/boot/efi", "swap", "resume", "default route", "a mounted file system", "a part of a volume",
-	"something in use",
-};
-
 static const char block_class[] = "sys/class/block";
+static const char pools[] = "proc/spl/kstat/zfs";
 
 /* A line of /proc/self/mountinfo (section 3.5 of the kernel's Documentation/filesystems/proc.rst), in pieces. */
 struct mount {
@@ -43,32 +37,64 @@ struct mount {
 
 struct search {
 	const struct root *root;
-	const struct devices *devices;
+	struct devices *devices;
 	struct protects found;
 	struct mount *mount;
 	size_t mounts;
-	unsigned what;		/* whose carriers are looked for now */
+	char what[WARNING_SIZE];	/* whose carriers are looked for now */
+	enum unknown kind;	/* what is not known where a way to them ends */
 	unsigned depth, visits;
-	bool in_use;		/* all that is in use is looked for, to take a device from the running host */
+	bool strict;
+	bool optional;		/* the boot goes on without the device */
+	bool rest;		/* it matters only of devices that carry nothing else */
 	bool settled;		/* a way has come to an end, or it was said why not */
-	const char *wanted;	/* what a callback looks for */
+	const char *wanted, *type, *key;	/* what a callback looks for */
 	char path[WAY_MAX];	/* the last one that path_of() made */
 	char target[WAY_MAX];	/* of the last has_link() */
 	int error;
 };
 
-static void say(struct search *s, const char *what, const char *why)
+/*
+ * Append a name with \xHH for what is unusual in one. As udev does it in its
+ * links by label (encode_devnode_name() in systemd), which keep UTF-8 and
+ * have no "/"; mount points have that and no UTF-8.
+ */
+static void encode(struct text *t, const char *name, bool link)
+{
+	for (; *name; name++) {
+		const unsigned char c = (unsigned char)*name;
+		const bool alnum = (unsigned)(c | 0x20) - 'a' < 26 || (unsigned)c - '0' < 10;
+
+		text_add(t, (c >= 0x80 ? link : c == '/' ? !link : alnum || strchr("#+-.:=@_", c)) ? "%c" : "\\x%02x", c);
+	}
+}
+
+/* Begin to look for the carriers of something: a mount point, or another name. */
+static void begin(struct search *s, const char *what)
+{
+	struct text t = text_in(s->what, sizeof(s->what));
+
+	if (what[0] == '/')
+		encode(&t, what, false);
+	else
+		text_add(&t, "%s", what);
+	s->kind = UNKNOWN_STORAGE;
+	s->visits = 0;
+	s->optional = false;
+}
+
+/* A way ends. That makes a kind unknown; UNKNOWN_KINDS is none, and a warning is all. */
+static void say_as(struct search *s, enum unknown kind, const char *what, const char *why)
 {
 	char line[WARNING_SIZE], (*bigger)[WARNING_SIZE];
 	struct text t = text_in(line, sizeof(line));
 
 	s->settled = true;
-	/* what else is mounted need not be on any device */
-	if (s->what >= MOUNT)
-		return;
-	text_add(&t, "%s: cannot follow ", carried[s->what]);
+	text_add(&t, "%s: cannot follow ", s->what);
 	text_quote(&t, str_of(what));
 	text_add(&t, ": %s", why);
+	if (kind < UNKNOWN_KINDS && !s->devices->unknown[kind][0])
+		strcpy(s->devices->unknown[kind], line);
 	for (size_t i = 0; i < s->found.warnings; i++)
 		if (strcmp(s->found.warning[i], line) == 0)
 			return;
@@ -79,6 +105,11 @@ static void say(struct search *s, const char *what, const char *why)
 	}
 	s->found.warning = bigger;
 	memcpy(bigger[s->found.warnings++], line, sizeof(line));
+}
+
+static void say(struct search *s, const char *what, const char *why)
+{
+	say_as(s, s->kind, what, why);
 }
 
 /* A path for the next call; one that is too long is none. */
@@ -104,6 +135,17 @@ static bool starts(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* Whether a word is in a list with commas: of options, or of what is carried. */
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at++)
+		if ((at == list || at[-1] == ',' || at[-1] == ' ') && (!at[n] || at[n] == ','))
+			return true;
+	return false;
+}
+
 static void cut(char *s, char at)
 {
 	s = strchr(s, at);
@@ -113,7 +155,7 @@ static void cut(char *s, char at)
 
 /*
  * What is not there carries nothing. What cannot be read may: without it
- * nothing is taken from a running host, and an image is made with a warning.
+ * nothing is taken from a running host, and for an image a way ends.
  */
 static void note_error(struct search *s, const char *path, int error)
 {
@@ -121,7 +163,7 @@ static void note_error(struct search *s, const char *path, int error)
 
 	if (error == -ENOENT || error == -ENODEV)
 		return;
-	if (error != -ENOMEM && !s->in_use) {
+	if (error != -ENOMEM && !s->strict) {
 		say(s, path, text_error(-error));
 		return;
 	}
@@ -194,10 +236,28 @@ static char *read_lines(struct search *s, const char *path, void (*take)(struct 
 	return data;
 }
 
+void protect_add(struct device *d, const char *what)
+{
+	const size_t len = strlen(d->carries), most = sizeof(d->carries) - sizeof(", ...");
+	struct text t = { .buf = d->carries, .size = sizeof(d->carries), .len = len };
+
+	d->carries_root |= what[0] == '/' && (!what[1] || what[1] == ',');
+	if (has_word(d->carries, what) || has_word(d->carries, "..."))
+		return;
+	if (len == 0 || len + strlen(", ") + strlen(what) <= most)
+		text_add(&t, "%s%s", len ? ", " : "", what);
+	else
+		strcpy(d->carries + (len < most ? len : most), ", ...");
+}
+
+static void read_file(struct search *s, const char *path, void (*take)(struct search *s, char **word))
+{
+	free(read_lines(s, path, take));
+}
+
 /* Each PCI function on a device's path carries it, but the bridges; so does the PF of one that is a VF. */
 static bool mark_path(struct search *s, const char *path)
 {
-	const uint16_t bit = (uint16_t)(1u << s->what);
 	bool any = false;
 
 	for (; path; path = strchr(path, '/')) {
@@ -211,8 +271,9 @@ static bool mark_path(struct search *s, const char *path)
 		at = device_find(s->devices, a);
 		if (at >= 0 && device_is_bridge(&s->devices->dev[at]))
 			continue;
-		for (; at >= 0 && !(s->found.carries[at] & bit); at = s->devices->dev[at].pf)
-			s->found.carries[at] |= bit;
+		for (; at >= 0; at = s->devices->dev[at].pf)
+			if (!s->rest || !s->devices->dev[at].carries[0])
+				protect_add(&s->devices->dev[at], s->what);
 	}
 	return any;
 }
@@ -241,6 +302,7 @@ static const struct mount *find_mount(const struct search *s, const char *path, 
 }
 
 static void follow_stack(struct search *s, const char *name, char *target);
+static int follow_imported(void *ctx, const char *name);
 static void follow_mount(struct search *s, const struct mount *m);
 
 /*
@@ -295,7 +357,7 @@ static bool block_name(struct search *s, const char *path, char name[NAME_SIZE])
 	name[n] = '\0';
 	if (has_link(s, path_of(s, "%s/%s", block_class, name)))
 		return true;
-	say(s, path, "there is no such block device");
+	say_as(s, s->optional ? UNKNOWN_KINDS : s->kind, path, "there is no such block device");
 	return false;
 }
 
@@ -349,12 +411,13 @@ static void follow_stack(struct search *s, const char *name, char *target)
 	char *kind = strstr(target, "/virtual/"), *disk, file[WAY_MAX];
 
 	s->settled = true;
-	if (!kind) {
-		/* iSCSI (drivers/scsi/scsi_transport_iscsi.c), Ceph (drivers/block/rbd.c) */
-		if (strstr(target, "/session") || strstr(target, "/rbd/"))
-			say(s, name, "it is reached over a network");
+	/* iSCSI (drivers/scsi/scsi_transport_iscsi.c), Ceph, nbd (drivers/block), NVMe over fabrics (drivers/nvme/host/fabrics.c) */
+	if (strstr(target, "/session") || strstr(target, "/rbd/") || strstr(target, "/block/nbd") || strstr(target, "/nvme-fabrics/")) {
+		say_as(s, UNKNOWN_NETWORK, name, "it is reached over a network");
 		return;
 	}
+	if (!kind)
+		return;
 	kind += strlen("/virtual/");
 	disk = strchr(kind, '/');
 	if (!disk || starts(disk, "/ram") || starts(disk, "/zram"))
@@ -373,6 +436,9 @@ static void follow_stack(struct search *s, const char *name, char *target)
 	s->settled = false;
 	if (starts(kind, "nvme-subsystem/"))
 		list(s, path_of(s, "sys/class/%s", kind), follow_controller);
+	else if (starts(disk, "zd"))
+		/* a volume of some ZFS pool (zvol_alloc() in OpenZFS) */
+		list(s, pools, follow_imported);
 	else
 		list(s, path_of(s, "%s/%s/slaves", block_class, disk), follow_block);
 	if (!s->settled)
@@ -394,7 +460,7 @@ static int follow_btrfs(void *ctx, const char *uuid)
  * sysfs doesn't tell the disks of a ZFS pool, but udev's records do: it has
  * looked at each block device, and b8:1 tells what it saw on the device 8:1.
  */
-static int follow_zfs(void *ctx, const char *record)
+static int follow_record(void *ctx, const char *record)
 {
 	struct search *s = ctx;
 	char *data = NULL;
@@ -402,10 +468,53 @@ static int follow_zfs(void *ctx, const char *record)
 	if (record[0] != 'b')
 		return 0;
 	read_text(s, path_of(s, "run/udev/data/%s", record), &data);
-	if (data && strstr(data, "\nE:ID_FS_TYPE=zfs_member\n") && strstr(data, path_of(s, "\nE:ID_FS_LABEL=%s\n", s->wanted)))
+	if (data && strstr(data, path_of(s, "\nE:ID_FS_TYPE=%s\n", s->type)) && strstr(data, path_of(s, "\nE:ID_FS_%s%s\n", s->key, s->wanted)))
 		follow_device(s, "sys/dev/block", record + 1);
 	free(data);
 	return 0;
+}
+
+/* Follow all devices on which udev saw a file system of this type that has what is wanted: "LABEL=" and a name, "" and "UUID=...". */
+static void follow_records(struct search *s, const char *type, const char *key, const char *wanted)
+{
+	const char *outer = s->wanted;	/* a pool may be in a file of a file system */
+
+	s->type = type;
+	s->key = key;
+	s->wanted = wanted;
+	list(s, "run/udev/data", follow_record);
+	s->wanted = outer;
+}
+
+static void follow_pool(struct search *s, const char *pool)
+{
+	s->settled = false;
+	follow_records(s, "zfs_member", "LABEL=", pool);
+	if (!s->settled)
+		say(s, path_of(s, "zfs %s", pool), "udev knows no disk of this pool");
+}
+
+/* A pool that is imported has a "state" (spa_state_init() in OpenZFS), also one without file systems. */
+static int follow_imported(void *ctx, const char *name)
+{
+	struct search *s = ctx;
+
+	if (sysfs_exists(s->root, path_of(s, "%s/%s/state", pools, name)))
+		follow_pool(s, name);
+	return s->error;
+}
+
+/* "/dev/sda2:/dev/sdb1" (bch2_show_devname()) */
+static void follow_members(struct search *s, char *source)
+{
+	for (char *one = source, *end; one; one = end) {
+		end = strchr(one, ':');
+		if (end)
+			*end = '\0';
+		follow_path(s, one);
+		if (end)
+			*end++ = ':';
+	}
 }
 
 /* A hexadecimal number; what is none has all bits set. */
@@ -443,35 +552,28 @@ static void take_ipv6_route(struct search *s, char **word)
 
 static void follow_routes(struct search *s)
 {
-	free(read_lines(s, "proc/net/route", take_route));
-	free(read_lines(s, "proc/net/ipv6_route", take_ipv6_route));
+	const enum unknown outer = s->kind;
+
+	s->kind = UNKNOWN_NETWORK;
+	read_file(s, "proc/net/route", take_route);
+	read_file(s, "proc/net/ipv6_route", take_ipv6_route);
+	s->kind = outer;
 }
 
 /* The device number has major 0 where a file system is on no device, or on several. */
 static void follow_mount(struct search *s, const struct mount *m)
 {
 	const char *outer = s->wanted, *why = NULL;
+	enum unknown kind = s->kind;
 	char name[NAME_SIZE];
 
 	s->settled = false;
 	if (strcmp(m->type, "bcachefs") == 0) {
-		/* "/dev/sda2:/dev/sdb1" (bch2_show_devname()) */
-		for (char *one = m->source, *end; one; one = end) {
-			end = strchr(one, ':');
-			if (end)
-				*end = '\0';
-			follow_path(s, one);
-			if (end)
-				*end++ = ':';
-		}
+		follow_members(s, m->source);
 	} else if (!starts(m->number, "0:")) {
 		follow_device(s, "sys/dev/block", m->number);
 	} else if (strcmp(m->type, "zfs") == 0) {
-		cut(m->source, '/');
-		s->wanted = m->source;
-		list(s, "run/udev/data", follow_zfs);
-		if (!s->settled)
-			why = "udev knows no disk of this pool";
+		follow_pool(s, m->source);
 	} else if (strcmp(m->type, "btrfs") == 0) {
 		s->wanted = name;
 		if (block_name(s, m->source, name) && list(s, "sys/fs/btrfs", follow_btrfs) != 1) {
@@ -482,12 +584,14 @@ static void follow_mount(struct search *s, const struct mount *m)
 		follow_path(s, m->source);
 	} else if (strstr(" nfs nfs4 cifs smb3 ceph ", path_of(s, " %s ", m->type))) {
 		follow_routes(s);
+		kind = UNKNOWN_NETWORK;
 		why = "the default route's device is taken to carry it";
-	} else if (strcmp(m->type, "tmpfs") != 0) {
+	} else if (!strstr(" tmpfs autofs ", path_of(s, " %s ", m->type))) {
+		/* an automount that nobody has used is fstab's, or on the disk of / (systemd-gpt-auto-generator(8)) */
 		why = "it is on no block device";
 	}
 	if (why)
-		say(s, path_of(s, "%s %s", m->type, m->source), why);
+		say_as(s, kind, path_of(s, "%s %s", m->type, m->source), why);
 	s->settled = true;
 	s->wanted = outer;	/* a file system may be in a file of another one */
 }
@@ -507,6 +611,9 @@ static void take_mount(struct search *s, char **word)
 		s->error = -ENOMEM;
 		return;
 	}
+	/* each of a pool's file systems has a number of its own */
+	if (strcmp(word[i + 1], "zfs") == 0)
+		cut(word[i + 2], '/');
 	s->mount = bigger;
 	s->mount[s->mounts++] = (struct mount){
 		.id = word[0], .parent = word[1], .number = word[2], .point = word[4], .type = word[i + 1], .source = word[i + 2],
@@ -520,31 +627,92 @@ static void take_swap(struct search *s, char **word)
 		say(s, word[0], "nothing is mounted there");
 }
 
-/* resume= as the kernel and initramfs-tools take it: /dev/sda2, 8:2, UUID=..., LABEL=... */
-static void follow_resume(struct search *s, char *value)
+/* A value without the quotes around it. */
+static char *unquote(char *s)
 {
-	char *equals = strchr(value, '='), path[WAY_MAX];
-	struct text t = text_in(path, sizeof(path));
+	size_t n = strlen(s);
 
-	if (!value[0] || strcmp(value, "0:0") == 0 || strcmp(value, "none") == 0)
-		return;
-	if (equals) {
-		for (char *c = value; c < equals; c++)
-			*c |= 0x20;
-		*equals = '/';
-		text_add(&t, "/dev/disk/by-%s", value);
-		follow_path(s, path);
-	} else if (value[0] != '/' && strchr(value, ':')) {
-		follow_device(s, "sys/dev/block", value);
-	} else {
-		follow_path(s, value);
-	}
+	if (n < 2 || (s[0] != '"' && s[0] != '\'') || s[n - 1] != s[0])
+		return s;
+	s[n - 1] = '\0';
+	return s + 1;
 }
 
-/* What this kernel resumes from: "8:2" (Documentation/ABI/testing/sysfs-power) */
+/*
+ * Follow a device by its path or tag: /dev/sda2, UUID=..., LABEL="my-disk".
+ * False where it is neither.
+ */
+static bool follow_spec(struct search *s, char *spec)
+{
+	char *value = strchr(spec, '='), path[WAY_MAX];
+	struct text t = text_in(path, sizeof(path));
+
+	if (starts(spec, "/dev/")) {
+		follow_path(s, spec);
+		return true;
+	}
+	if (!value)
+		return false;
+	*value++ = '\0';
+	for (char *c = spec; *c; c++)
+		*c |= 0x20;
+	if (!strstr(" label uuid partlabel partuuid id ", path_of(s, " %s ", spec)))
+		return false;
+	text_add(&t, "/dev/disk/by-%s/", spec);
+	encode(&t, unquote(value), true);
+	follow_path(s, path);
+	return true;
+}
+
+/* What is mounted at boot, or swap: device, mount point, type, options (fstab(5)). What is on no device of its own is passed over. */
+static void take_fstab(struct search *s, char **word)
+{
+	const char *type = word[2], *options = word[3];
+
+	if (!type[0] || has_word(options, "noauto") || has_word(options, "bind") || has_word(options, "rbind"))
+		return;
+	begin(s, strcmp(type, "swap") == 0 ? type : word[1]);
+	/* which device the root file system is on is not for fstab to say */
+	s->optional = has_word(options, "nofail") || strcmp(word[1], "/") == 0;
+	if (strcmp(type, "zfs") == 0) {
+		cut(word[0], '/');
+		follow_pool(s, word[0]);
+		return;
+	}
+	/* of a file system on several devices a tag's link is to one of them */
+	if (strcmp(type, "btrfs") == 0 || strcmp(type, "bcachefs") == 0)
+		follow_records(s, type, "", word[0]);
+	if (strcmp(type, "bcachefs") == 0 && word[0][0] == '/')
+		follow_members(s, word[0]);
+	else
+		follow_spec(s, word[0]);
+}
+
+/* What is opened at boot: name, device, key, options (crypttab(5)) */
+static void take_crypttab(struct search *s, char **word)
+{
+	if (has_word(word[3], "noauto"))
+		return;
+	begin(s, "an encrypted volume");
+	s->optional = has_word(word[3], "nofail");
+	follow_spec(s, word[1]);
+}
+
+/* resume= as the kernel and initramfs-tools take it: as above, or 8:2 */
+static void follow_resume(struct search *s, char *value)
+{
+	if (!value[0] || strcmp(value, "0:0") == 0 || strcmp(value, "none") == 0 || strcmp(value, "auto") == 0)
+		return;
+	if (value[0] != '/' && strchr(value, ':') && !strchr(value, '='))
+		follow_device(s, "sys/dev/block", value);
+	else if (!follow_spec(s, value))
+		follow_path(s, value);
+}
+
+/* What this kernel resumes from, "8:2" (Documentation/ABI/testing/sysfs-power), or initramfs-tools, in shell: RESUME=... */
 static void take_resume(struct search *s, char **word)
 {
-	follow_resume(s, word[0]);
+	follow_resume(s, starts(word[0], "RESUME=") ? unquote(word[0] + strlen("RESUME=")) : word[0]);
 }
 
 /* The last resume= on the command line */
@@ -576,63 +744,97 @@ static int follow_held(void *ctx, const char *name)
 {
 	struct search *s = ctx;
 
+	s->visits = 0;
 	if (list(s, path_of(s, "%s/%s/holders", block_class, name), is_one) == 1)
 		follow_block(s, name);
 	return s->error;
 }
 
-/* Whether a mount point has a bit of its own. */
-static bool is_carried(const char *point)
+/* Whether a mount's file system is on block devices, and on none of those mounted before it, or in none of their pools. */
+static bool is_news(struct search *s, size_t i)
 {
-	for (unsigned i = 0; i < SWAP; i++)
-		if (strcmp(point, carried[i]) == 0)
-			return true;
-	return false;
+	const struct mount *m = &s->mount[i];
+	const bool zfs = strcmp(m->type, "zfs") == 0;
+
+	if (starts(m->number, "0:") && !strstr(" btrfs bcachefs zfs ", path_of(s, " %s ", m->type)))
+		return false;
+	while (i-- > 0)
+		if (strcmp(s->mount[i].number, m->number) == 0 || (zfs && strcmp(s->mount[i].source, m->source) == 0))
+			return false;
+	return true;
 }
 
-int protect_find(const struct root *root, const struct devices *devices, bool in_use, struct protects *out)
+/* A block device that is not only in memory: 1 where it is behind USB. */
+static int is_usb(void *ctx, const char *name)
 {
-	struct search s = { .root = root, .devices = devices, .in_use = in_use, .found.carries = calloc(devices->n + 1, sizeof(*s.found.carries)) };
+	struct search *s = ctx;
+
+	if (!has_link(s, path_of(s, "%s/%s", block_class, name)) || strstr(s->target, "/virtual/"))
+		return 0;
+	s->settled = true;
+	return strstr(s->target, "/usb") != NULL;
+}
+
+/* In the order of what matters most: a device's text may be full. */
+static void follow_all(struct search *s)
+{
+	static const char *const first[] = { "/", "/usr", "/boot", "/boot/efi" };
 	const struct mount *m;
-	char *mounts = NULL;
 
-	*out = s.found;
-	if (!s.found.carries)
-		return -ENOMEM;
-	if (devices->n > 0)
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		begin(s, first[i]);
+		m = find_mount(s, first[i], true);
+		if (m)
+			follow_mount(s, m);
+	}
+	begin(s, "fstab");
+	read_file(s, "etc/fstab", take_fstab);
+	for (size_t i = 0; i < s->mounts; i++) {
+		if (!is_news(s, i))
+			continue;
+		begin(s, s->mount[i].point);
+		follow_mount(s, &s->mount[i]);
+	}
+	begin(s, "swap");
+	read_file(s, "proc/swaps", take_swap);
+	begin(s, "resume");
+	read_file(s, "sys/power/resume", take_resume);
+	follow_cmdline(s);
+	read_file(s, "etc/initramfs-tools/conf.d/resume", take_resume);
+	begin(s, "default route");
+	follow_routes(s);
+	s->rest = true;
+	begin(s, "crypttab");
+	read_file(s, "etc/crypttab", take_crypttab);
+	begin(s, "a part of a volume");
+	list(s, block_class, follow_held);
+	begin(s, "a ZFS pool");
+	list(s, pools, follow_imported);
+
+	/* what cannot be followed may be on USB where there is any, or where nothing is to be seen */
+	s->settled = false;
+	if (s->devices->unknown[UNKNOWN_STORAGE][0] && (list(s, block_class, is_usb) != 0 || !s->settled))
+		strcpy(s->devices->unknown[UNKNOWN_USB], s->devices->unknown[UNKNOWN_STORAGE]);
+}
+
+int protect_find(const struct root *root, struct devices *devices, bool strict, struct protects *out)
+{
+	struct search s = { .root = root, .devices = devices, .strict = strict };
+	const struct mount *m;
+	char *mounts;
+
+	if (devices->n > 0) {
+		begin(&s, "/");
 		mounts = read_lines(&s, "proc/self/mountinfo", take_mount);
-	m = find_mount(&s, carried[0], true);
-	if (mounts && !m)
-		say(&s, "/proc/self/mountinfo", "nothing is mounted there");
-	/* an initramfs has not come to what the machine needs */
-	for (; devices->n > 0 && s.what < MOUNT && !(m && strcmp(m->type, "rootfs") == 0); s.what++) {
-		const struct mount *on = s.what < SWAP ? find_mount(&s, carried[s.what], true) : NULL;
-
-		s.visits = 0;
-		if (on)
-			follow_mount(&s, on);
-		if (s.what == SWAP)
-			free(read_lines(&s, "proc/swaps", take_swap));
-		if (s.what == RESUME) {
-			free(read_lines(&s, "sys/power/resume", take_resume));
-			follow_cmdline(&s);
-		}
-		if (s.what == ROUTE)
-			follow_routes(&s);
+		m = find_mount(&s, "/", true);
+		if (mounts && !m)
+			say(&s, "/proc/self/mountinfo", "nothing is mounted there");
+		/* an initramfs has not come to what the machine needs */
+		if (!m || strcmp(m->type, "rootfs") != 0)
+			follow_all(&s);
+		free(s.mount);
+		free(mounts);
 	}
-	if (in_use) {
-		s.what = MOUNT;
-		for (size_t i = 0; i < s.mounts; i++) {
-			s.visits = 0;
-			if (find_mount(&s, s.mount[i].point, true) == &s.mount[i] && !is_carried(s.mount[i].point))
-				follow_mount(&s, &s.mount[i]);
-		}
-		s.visits = 0;
-		s.what = MEMBER;
-		list(&s, block_class, follow_held);
-	}
-	free(s.mount);
-	free(mounts);
 	*out = s.found;
 	if (s.error < 0)
 		protect_free(&s.found);
@@ -641,35 +843,5 @@ int protect_find(const struct root *root, const struct devices *devices, bool in
 
 void protect_free(struct protects *protects)
 {
-	free(protects->carries);
 	free(protects->warning);
-}
-
-void protect_text(uint16_t carries, struct text *t)
-{
-	const char *comma = "";
-
-	for (unsigned i = 0; i < CARRIED; i++) {
-		if (!(carries & 1u << i))
-			continue;
-		text_add(t, "%s%s", comma, carried[i]);
-		comma = ", ";
-	}
-}
-
-uint16_t protect_parse(struct str text)
-{
-	uint16_t carries = 0;
-
-	while (text.len > 0) {
-		struct str one;
-
-		while (text.len > 0 && (text.p[0] == ',' || text.p[0] == ' '))
-			text = str_skip(text, 1);
-		one = (struct str){ .p = text.p, .len = str_find(text, ',') };
-		for (unsigned i = 0; i < CARRIED; i++)
-			carries |= (uint16_t)(str_is(one, carried[i]) << i);
-		text = str_skip(text, one.len);
-	}
-	return carries ? carries : 1u << OTHER;
 }

@@ -37,6 +37,8 @@ static const struct {
 	[KEYWORD_OFF] = { PARAM "off", NOTHING },
 };
 
+const char unknown_name[UNKNOWN_KINDS][8] = { [UNKNOWN_STORAGE] = "storage", [UNKNOWN_USB] = "usb", [UNKNOWN_NETWORK] = "network" };
+
 /* One statement being parsed: a line of a file or one parameter. */
 struct parser {
 	struct rules *rules;
@@ -551,7 +553,14 @@ static void parse_fact(struct parser *p, struct str name, struct str rest)
 	if (!parse_place(p, place, place, &fact.place) || !parse_ids(p, word, word, &ids))
 		return;
 	fact.ids = ids.ids;
-	fact.reason = rest;
+	while (rest.len > 0 && *rest.p == ' ')
+		rest = str_skip(rest, 1);
+	while (fact.reason.len < rest.len && rest.p[fact.reason.len] >= ' ' && rest.p[fact.reason.len] < 0x7f)
+		fact.reason.len++;
+	/* one without a reason holds too */
+	fact.reason.p = rest.p;
+	if (fact.reason.len == 0)
+		fact.reason = str_of("something");
 	if (grow(&r->fact, r->facts, sizeof(fact)))
 		r->fact[r->facts++] = fact;
 	else

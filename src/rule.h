@@ -64,7 +64,7 @@ struct fact {
 	bool protects;			/* else it is a pin */
 	struct place place;		/* of one function */
 	struct ids ids;			/* without the class */
-	struct str reason;		/* of a protection: what the device carries */
+	struct str reason;		/* of a protection, printable: what the device carries */
 };
 
 enum on_failure { FAILURE_HOLD, FAILURE_RELEASE };
@@ -117,5 +117,8 @@ const struct fact *rules_pin(const struct rules *rules, const struct selector *s
 
 /* The keyword as it is written in a rule. */
 const char *keyword_name(enum keyword keyword);
+
+/* A class of devices as it is written in a fact. */
+extern const char unknown_name[UNKNOWN_KINDS][8];
 
 #endif

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "describe.h"
-#include "protect.h"
 #include "report.h"
 #include "scan.h"
 #include "text.h"
@@ -170,11 +169,8 @@ static void add_marks(struct table *table, const struct plan *plan, size_t i)
 
 	if (plan->verdict[i].action == ACTION_CLAIM)
 		text_add(&t, claim_holds(d, &plan->verdict[i]) ? "claimed" : "to be claimed");
-	if (d->carries) {
-		text_add(&t, "%sprotected (", t.len ? ", " : "");
-		protect_text(d->carries, &t);
-		text_add(&t, ")");
-	}
+	if (d->carries[0])
+		text_add(&t, "%sprotected (%s)", t.len ? ", " : "", d->carries);
 	if (d->boot_display)
 		text_add(&t, "%sboot display", t.len ? ", " : "");
 	add_cell(table, cell);
@@ -485,9 +481,7 @@ static void json_device(const struct plan *plan, size_t i, const struct root *ro
 	json_text(", ", "pf", d->pf >= 0 ? text_addr(addr, plan->devices->dev[d->pf].addr) : "");
 	json_number(", ", "vfs", d->total_vfs > 0 ? d->num_vfs : -1);
 	json_number(", ", "total_vfs", d->total_vfs > 0 ? d->total_vfs : -1);
-	t = text_in(cell, sizeof(cell));
-	protect_text(d->carries, &t);
-	json_text(", ", "carries", cell);
+	json_text(", ", "carries", d->carries);
 	json_bool(", ", "boot_display", d->boot_display);
 	json_wanted(plan, i, status);
 	printf(" }");

@@ -152,12 +152,16 @@ static void mark_by_facts(struct survey *s)
 	for (size_t i = 0; i < s->config->rules.facts; i++) {
 		const struct fact *f = &s->config->rules.fact[i];
 		const struct addr addr = { .domain = f->place.domain, .bus = f->place.bus, .devfn = f->place.devfn[0] };
-		int32_t at = device_find(&s->devices, addr);
+		char reason[WARNING_SIZE];
+		struct text t = text_in(reason, sizeof(reason));
+		int32_t at;
 
 		if (!f->protects)
 			continue;
+		text_add(&t, "%.*s", (int)f->reason.len, f->reason.p);
+		at = device_find(&s->devices, addr);
 		if (at >= 0 && match_pinned(f, &s->devices.dev[at].ids)) {
-			s->devices.dev[at].carries |= protect_parse(f->reason);
+			protect_add(&s->devices.dev[at], reason);
 			continue;
 		}
 		for (size_t k = 0; k < s->devices.n; k++) {
@@ -165,8 +169,8 @@ static void mark_by_facts(struct survey *s)
 
 			if (!match_pinned(f, &d->ids))
 				continue;
-			d->carries_by_ids |= d->carries == 0;
-			d->carries |= protect_parse(f->reason);
+			d->carries_by_ids |= !d->carries[0];
+			protect_add(d, reason);
 		}
 	}
 }
@@ -181,14 +185,12 @@ static int find_protected(struct survey *s)
 		mark_by_facts(s);
 		return 0;
 	}
-	r = protect_find(s->root, &s->devices, s->by_hand, &protects);
+	r = protect_find(s->root, &s->devices, s->config->rules.settings.take != TAKE_BY_PLACE, &protects);
 	if (r < 0) {
 		if (protects.unread[0])
 			report_say(s->report, LEVEL_ERR, "%s: cannot read it, so what this machine needs is not known: %s (%d)", protects.unread, text_error(-r), -r);
 		return r;
 	}
-	for (size_t i = 0; i < s->devices.n; i++)
-		s->devices.dev[i].carries = protects.carries[i];
 	for (size_t i = 0; i < protects.warnings && s->warns; i++)
 		report_say(s->report, LEVEL_WARNING, "%s", protects.warning[i]);
 	s->warns = false;

@@ -184,6 +184,12 @@ mkdir root/proc/swaps
 timeout 30 "$preclaim" claim $gpu --root root >out 2>err
 [ $? = 4 ] && grep -qxF 'preclaim: /proc/swaps: cannot read it, so what this machine needs is not known: Is a directory (21)' err
 ok 'nothing is taken by hand where it cannot be read what the host needs, and the file is named'
+machine "claim $gpu"
+mkdir root/proc/swaps
+timeout 30 "$preclaim" apply --root root >out 2>err
+[ $? = 4 ] && grep -qxF 'preclaim: /proc/swaps: cannot read it, so what this machine needs is not known: Is a directory (21)' err &&
+	[ "$(override $gpu)" = '(null)' ]
+ok 'nor by the rules of a running host'
 image "claim 02:00.0"
 on_nvme
 held 02:00.0

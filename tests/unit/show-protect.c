@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* show-protect ROOT: prints what the PCI functions of the machine below ROOT carry, and the warnings. */
+/* show-protect ROOT: prints what the PCI functions of the machine below ROOT carry, the warnings, and what is unknown. */
 #include <stdio.h>
 #include <string.h>
 
 #include "../../src/protect.h"
 #include "../../src/report.h"
+#include "../../src/rule.h"
 #include "../../src/scan.h"
 
 int main(int argc, char *argv[])
@@ -23,15 +24,16 @@ int main(int argc, char *argv[])
 	if (protect_find(&root, &devices, false, &protects) < 0)
 		return 4;
 	for (size_t i = 0; i < devices.n; i++) {
-		char line[128], addr[ADDR_MAX];
-		struct text t = text_in(line, sizeof(line));
+		char addr[ADDR_MAX];
 
-		protect_text(protects.carries[i], &t);
-		if (protects.carries[i])
-			printf("%s %s\n", text_addr(addr, devices.dev[i].addr), line);
+		if (devices.dev[i].carries[0])
+			printf("%s %s\n", text_addr(addr, devices.dev[i].addr), devices.dev[i].carries);
 	}
 	for (size_t i = 0; i < protects.warnings; i++)
 		printf("%s\n", protects.warning[i]);
+	for (enum unknown kind = 0; kind < UNKNOWN_KINDS; kind++)
+		if (devices.unknown[kind][0])
+			printf("unknown %s\n", unknown_name[kind]);
 	protect_free(&protects);
 	devices_free(&devices);
 	return 0;
