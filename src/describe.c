@@ -116,6 +116,14 @@ static void carries_text(const struct device *d, struct text *t)
 		text_add(t, " when the image was made, which is not where it was");
 }
 
+static void unknown_text(const struct plan *plan, const struct device *d, struct text *t)
+{
+	const enum unknown kind = plan_unknown(plan->devices, d);
+
+	text_add(t, "refused: what this machine needs of its %s is not known: %s; name it by its address, "
+		 "or make the image on the machine itself", unknown_name[kind], plan->devices->unknown[kind]);
+}
+
 void describe_note(const struct plan *plan, const struct note *note, struct text *t)
 {
 	static const struct device none;
@@ -144,6 +152,9 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 	case NOTE_PROTECTED:
 		text_add(t, "refused: ");
 		carries_text(d, t);
+		break;
+	case NOTE_UNKNOWN:
+		unknown_text(plan, d, t);
 		break;
 	case NOTE_UNPROTECTED:
 		carries_text(d, t);
@@ -356,6 +367,15 @@ static void put_pins(const struct plan *plan, const struct selector *s, void (*p
 	}
 }
 
+static void put_unknown(enum unknown kind, const char *reason, void (*put)(const char *text))
+{
+	put("unknown ");
+	put(unknown_name[kind]);
+	put(" ");
+	put(reason);
+	put("\n");
+}
+
 void describe_facts(const struct plan *plan, void (*put)(const char *text))
 {
 	const struct rules *rules = plan->rules;
@@ -376,4 +396,13 @@ void describe_facts(const struct plan *plan, void (*put)(const char *text))
 		text_add(&t, " %s\n", d->carries);
 		put(line);
 	}
+	for (enum unknown kind = 0; kind < UNKNOWN_KINDS; kind++)
+		if (plan->devices->unknown[kind][0])
+			put_unknown(kind, plan->devices->unknown[kind], put);
+}
+
+void describe_unseen(void (*put)(const char *text))
+{
+	for (enum unknown kind = 0; kind < UNKNOWN_KINDS; kind++)
+		put_unknown(kind, "no PCI device was to be seen when the image was made", put);
 }

@@ -31,9 +31,13 @@ void describe_plan(const struct plan *plan, void (*put)(const char *text));
 
 /*
  * What an image is to know of this machine, line by line: "pin PLACE IDS" for
- * each device at a rule's place, then "protect ADDRESS IDS REASON".
+ * each device at a rule's place, then "protect ADDRESS IDS REASON", and
+ * "unknown storage|usb|network REASON" where that is not all that it needs.
  */
 void describe_facts(const struct plan *plan, void (*put)(const char *text));
+
+/* The same where no PCI device is to be seen: all is unknown. */
+void describe_unseen(void (*put)(const char *text));
 
 /* The rules in their order as one canonical line each, handed to put() in pieces. */
 void describe_rules(const struct rules *rules, void (*put)(const char *text));

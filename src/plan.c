@@ -123,20 +123,41 @@ static void judge_vfs(struct builder *b, int32_t i)
 		add_note(b, NOTE_VFS_IN_USE, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
 }
 
-/* Whether a rule may take a device that the machine needs. */
-static bool takes_needed(const struct rules *rules, int32_t rule, int32_t selector, const struct device *d)
+/* Whether a rule says where the devices are that it claims. */
+static bool names_place(const struct rules *rules, int32_t rule, int32_t selector)
 {
 	const struct selector *s = &rules->selector[selector];
 
+	return rules->rule[rule].keyword == KEYWORD_CLAIM && (s->has_place ? s->kind != SELECT_GROUP : s->kind == SELECT_PLACE);
+}
+
+/* Whether a rule may take a device that the machine needs. */
+static bool takes_needed(const struct rules *rules, int32_t rule, int32_t selector, const struct device *d)
+{
 	switch (rules->settings.take) {
 	case TAKE_NEVER:
 		return false;
 	case TAKE_BUT_ROOT:
 		return !d->carries_root;
 	default:
-		/* only one that says where the device is */
-		return rules->rule[rule].keyword == KEYWORD_CLAIM && (s->has_place ? s->kind != SELECT_GROUP : s->kind == SELECT_PLACE);
+		return names_place(rules, rule, selector);
 	}
+}
+
+enum unknown plan_unknown(const struct devices *devices, const struct device *d)
+{
+	const uint32_t class = d->ids.class >> 8;
+	enum unknown kind = class >> 8 == 0x01 ? UNKNOWN_STORAGE : class >> 8 == 0x02 ? UNKNOWN_NETWORK : UNKNOWN_USB;
+
+	if (d->pf >= 0 || (kind == UNKNOWN_USB && class != 0x0c03) || !devices->unknown[kind][0])
+		return UNKNOWN_KINDS;
+	return kind;
+}
+
+/* Whether the machine may need a device, for all that is known, which only a rule that says where it is takes. */
+static bool may_be_needed(const struct builder *b, const struct device *d)
+{
+	return b->plan.rules->settings.take != TAKE_BUT_ROOT && plan_unknown(b->plan.devices, d) != UNKNOWN_KINDS;
 }
 
 /* A guest has the device, and neither a claim nor a release may take it away: the write that tries hangs until it lets go. */
@@ -176,6 +197,10 @@ static void judge_device(struct builder *b, int32_t i)
 	}
 	if (d->carries[0] && !takes_needed(b->plan.rules, c->rule, c->selector, d)) {
 		refuse(b, i, NOTE_PROTECTED);
+		return;
+	}
+	if (may_be_needed(b, d) && !names_place(b->plan.rules, c->rule, c->selector)) {
+		refuse(b, i, NOTE_UNKNOWN);
 		return;
 	}
 	v->action = ACTION_CLAIM;
@@ -245,11 +270,15 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 		const struct device *d = &b->plan.devices->dev[i];
 
 		if ((v->action != ACTION_NONE && v->action != ACTION_REFUSE) || v->vfs > 0 || device_is_bridge(d) || is_set_aside(d) ||
-		    d->carries[0] || d->released)
+		    d->carries[0] || d->released || (may_be_needed(b, d) && v->action == ACTION_REFUSE))
 			continue;
 		v->action = ACTION_CLAIM;
 		v->rule = owner->rule;
 		v->selector = owner->selector;
+		if (may_be_needed(b, d)) {
+			refuse(b, i, NOTE_UNKNOWN);
+			continue;
+		}
 		set_driver(b, v, str_of(driver_is_none(owner->driver) ? owner->driver : default_driver));
 	}
 }

@@ -46,6 +46,7 @@ enum note_kind {
 	NOTE_MOVED,
 	NOTE_BRIDGE,
 	NOTE_PROTECTED,
+	NOTE_UNKNOWN,
 	NOTE_UNPROTECTED,
 	NOTE_DISPLAY,
 	NOTE_GUEST,
@@ -125,6 +126,13 @@ bool plan_conflicts(const struct plan *plan, int32_t dev);
  * claim takes it from. As long as it does, its PF can have no other number of VFs.
  */
 bool plan_vf_stays(const struct plan *plan, size_t vf);
+
+/*
+ * The class that a device is of, where it is not known what the machine needs
+ * of that; else UNKNOWN_KINDS. Nothing that is there hangs on VFs, which are
+ * made anew at each boot.
+ */
+enum unknown plan_unknown(const struct devices *devices, const struct device *d);
 
 /* Whether the number of a PF's VFs is to be changed, and can be: it has a driver, and no VF stays in use. */
 bool plan_changes_vfs(const struct plan *plan, size_t pf);

@@ -534,25 +534,46 @@ static void parse_statement(struct parser *p, struct str name, struct str rest)
 	r->rule[r->n++] = rule;
 }
 
-/* What follows "pin" or "protect". */
-static void parse_fact(struct parser *p, struct str name, struct str rest)
+/* What follows "pin" or "protect": a place and ids. */
+static bool parse_device(struct parser *p, struct str *rest, struct fact *fact)
 {
-	struct rules *r = p->rules;
-	struct fact fact = { .protects = str_is(name, "protect") };
 	struct str place, word;
 	struct selector ids;
 
-	if (!fact.protects && !str_is(name, "pin")) {
-		fault(p, name.p, name, "unknown keyword: pin or protect is wanted");
+	if (!token_word(rest, BLANKS, &place) || !token_word(rest, BLANKS, &word))
+		return fault(p, rest->p, (struct str){ .p = NULL }, "a place and ids are wanted");
+	if (!parse_place(p, place, place, &fact->place) || !parse_ids(p, word, word, &ids))
+		return false;
+	fact->ids = ids.ids;
+	return true;
+}
+
+/* What follows "unknown": a class of devices. */
+static bool parse_unknown(struct parser *p, struct str *rest, struct fact *fact)
+{
+	struct str word = { .p = NULL };
+
+	token_word(rest, BLANKS, &word);
+	for (; fact->unknown < UNKNOWN_KINDS; fact->unknown++)
+		if (str_is(word, unknown_name[fact->unknown]))
+			return true;
+	return fault(p, word.p ? word.p : rest->p, word, "storage, usb or network is wanted");
+}
+
+static void parse_fact(struct parser *p, struct str name, struct str rest)
+{
+	struct rules *r = p->rules;
+	static const char kinds[][8] = { [FACT_PIN] = "pin", [FACT_PROTECT] = "protect", [FACT_UNKNOWN] = "unknown" };
+	struct fact fact = { .kind = FACT_PIN };
+
+	while (fact.kind <= FACT_UNKNOWN && !str_is(name, kinds[fact.kind]))
+		fact.kind++;
+	if (fact.kind > FACT_UNKNOWN) {
+		fault(p, name.p, name, "unknown keyword: pin, protect or unknown is wanted");
 		return;
 	}
-	if (!token_word(&rest, BLANKS, &place) || !token_word(&rest, BLANKS, &word)) {
-		fault(p, rest.p, (struct str){ .p = NULL }, "a place and ids are wanted");
+	if (!(fact.kind == FACT_UNKNOWN ? parse_unknown(p, &rest, &fact) : parse_device(p, &rest, &fact)))
 		return;
-	}
-	if (!parse_place(p, place, place, &fact.place) || !parse_ids(p, word, word, &ids))
-		return;
-	fact.ids = ids.ids;
 	while (rest.len > 0 && *rest.p == ' ')
 		rest = str_skip(rest, 1);
 	while (fact.reason.len < rest.len && rest.p[fact.reason.len] >= ' ' && rest.p[fact.reason.len] < 0x7f)
@@ -582,7 +603,7 @@ const struct fact *rules_pin(const struct rules *rules, const struct selector *s
 	for (size_t i = 0; i < rules->facts; i++) {
 		const struct fact *f = &rules->fact[i];
 
-		if (f->protects || !same_slot(&s->place, &f->place))
+		if (f->kind != FACT_PIN || !same_slot(&s->place, &f->place))
 			continue;
 		if (f->place.devfn[f->place.hops - 1] == devfn)
 			return f;

@@ -58,13 +58,15 @@ struct fault {
 
 /*
  * What an image knows of the machine that it was made on: which ids the device
- * at a rule's place had, or what a device carries that the machine needs.
+ * at a rule's place had, what a device carries that the machine needs, or why
+ * it is not known which devices of a class it needs.
  */
 struct fact {
-	bool protects;			/* else it is a pin */
+	enum fact_kind { FACT_PIN, FACT_PROTECT, FACT_UNKNOWN } kind;
 	struct place place;		/* of one function */
 	struct ids ids;			/* without the class */
-	struct str reason;		/* of a protection, printable: what the device carries */
+	enum unknown unknown;
+	struct str reason;		/* printable; of a protection: what the device carries */
 };
 
 enum on_failure { FAILURE_HOLD, FAILURE_RELEASE };
@@ -106,7 +108,10 @@ void rules_free(struct rules *rules);
 int rules_add_file(struct rules *rules, const char *source, struct str text);
 int rules_add_cmdline(struct rules *rules, struct str cmdline);
 
-/* Add facts: lines "pin PLACE IDS" and "protect ADDRESS IDS REASON". As the two above. */
+/*
+ * Add facts: lines "pin PLACE IDS", "protect ADDRESS IDS REASON" and "unknown
+ * storage|usb|network REASON". As the two above.
+ */
 int rules_add_facts(struct rules *rules, const char *source, struct str text);
 
 /*

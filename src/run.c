@@ -516,6 +516,8 @@ static int print_image(struct run *run)
 	if (run->now.devices.n > 0) {
 		describe_facts(&run->now.plan, put);
 		holds = plan_holds(&run->now.plan);
+	} else {
+		describe_unseen(put);
 	}
 	r = end_output(run);
 	if (r != EXIT_HOLDS)

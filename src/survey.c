@@ -146,7 +146,7 @@ void survey_drop(struct survey *s)
 	s->only = NULL;
 }
 
-/* Mark what the machine needs, by what the image knows: where it was, or else by its ids. */
+/* Mark what the machine needs, by what the image knows: where it was, or else by its ids; and what it doesn't know. */
 static void mark_by_facts(struct survey *s)
 {
 	for (size_t i = 0; i < s->config->rules.facts; i++) {
@@ -156,9 +156,11 @@ static void mark_by_facts(struct survey *s)
 		struct text t = text_in(reason, sizeof(reason));
 		int32_t at;
 
-		if (!f->protects)
-			continue;
 		text_add(&t, "%.*s", (int)f->reason.len, f->reason.p);
+		if (f->kind == FACT_UNKNOWN && !s->devices.unknown[f->unknown][0])
+			strcpy(s->devices.unknown[f->unknown], reason);
+		if (f->kind != FACT_PROTECT)
+			continue;
 		at = device_find(&s->devices, addr);
 		if (at >= 0 && match_pinned(f, &s->devices.dev[at].ids)) {
 			protect_add(&s->devices.dev[at], reason);
@@ -265,7 +267,7 @@ static bool find_far_places(const struct rules *rules, struct addr *out, size_t 
 	for (size_t i = 0; i < rules->facts; i++) {
 		const struct place *place = &rules->fact[i].place;
 
-		if (rules->fact[i].protects)
+		if (rules->fact[i].kind == FACT_PROTECT)
 			out[(*n)++] = (struct addr){ .domain = place->domain, .bus = place->bus, .devfn = place->devfn[0] };
 	}
 	return true;

@@ -190,6 +190,10 @@ timeout 30 "$preclaim" apply --root root >out 2>err
 [ $? = 4 ] && grep -qxF 'preclaim: /proc/swaps: cannot read it, so what this machine needs is not known: Is a directory (21)' err &&
 	[ "$(override $gpu)" = '(null)' ]
 ok 'nor by the rules of a running host'
+timeout 30 "$preclaim" check --image --root root >out 2>err
+grep -qxF 'unknown storage swap: cannot follow "proc/swaps": Is a directory' out &&
+	grep -qxF 'preclaim: swap: cannot follow "proc/swaps": Is a directory' err
+ok 'an image is made, and says that it is not known'
 image "claim 02:00.0"
 on_nvme
 held 02:00.0

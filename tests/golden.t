@@ -22,6 +22,9 @@
 # newline away: for control characters, a last line without its end, and lines that look like
 # a header.
 #
+# Of a parse case without devices and arguments, the lines at the end of stdout that say so are
+# left out here, and must be there.
+#
 # Nothing in the tree may change. What --json prints must be JSON. The plan that a dry run prints must be check's.
 # Import is a script: only the first binary runs it. What it prints must be rules.
 
@@ -126,6 +129,9 @@ sub read_case {
     return \%case;
 }
 
+# What check --image prints where no device is to be seen
+my $unseen = join '', map { "unknown $_ no PCI device was to be seen when the image was made\n" } qw(storage usb network);
+
 my %trees;
 
 # The tree of a machine, which is made once. Each case changes it, and undoes that.
@@ -206,12 +212,14 @@ for my $file (@cases) {
     for my $binary ($kind eq 'import' ? $binaries[0] // () : @binaries) {
         my $before = $tree->look('settle');
         my ($out, $err, $end) = run($root, $binary, $kind eq 'import' ? (@args, '--root', $root) : ('--root', $root, @args));
+        my $lacks = $kind eq 'parse' && $case->{machine} eq 'none' && !$case->{arguments} && $out !~ s/\Q$unseen\E\z//;
         my $printed = parts_out($out, $err, $end);
         if ($bless && $end =~ /^exit/) {
             spew($file, $case->{in} . $printed);
             $expected = $printed;
         }
         my @why = $printed eq $expected ? () : diff($expected, $printed);
+        push @why, "$out\nlacks at its end:\n$unseen" if $lacks;
         push @why, "no JSON: $@" if $end ne 'exit 3' && "@args" =~ /--json/ && !eval { decode_json($out) };
 
         if ("@args" eq 'check') {

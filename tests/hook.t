@@ -93,6 +93,10 @@ rules_and_program() {
 	ok 'init-top runs preclaim before udev'
 }
 
+knows_nothing() {
+	printf "unknown %s $1\n" network storage usb | same - "$dir/unpacked/etc/preclaim.image"
+}
+
 # What the machine has at the places of rules, and what it needs to run.
 pins_and_protected() {
 	begin "$1" <<-'END'
@@ -119,8 +123,17 @@ pins_and_protected() {
 	ok 'whoever makes the image is told what will be refused'
 	rm -r "$dir/sys" "$dir/proc"
 	mkdir "$dir/sys" "$dir/proc"
+	make_image "$2" && knows_nothing 'no PCI device was to be seen when the image was made'
+	ok 'where no device is to be seen the image says that nothing is known, and is made'
+	echo 'claim class=0108' >"$dir/etc/preclaim.conf"
+	machine server-four-nvme
 	make_image "$2" && [ -e "$dir/unpacked/etc/preclaim.image" ] && [ ! -s "$dir/unpacked/etc/preclaim.image" ]
-	ok 'where no device is to be seen the image knows nothing, and is made'
+	ok 'where the machine needs nothing the image has an empty list'
+	mkdir "$dir/proc/self"
+	echo '21 1 0:27 / / rw - zfs rpool/ROOT rw' >"$dir/proc/self/mountinfo"
+	make_image "$2" && grep -q '^unknown storage /: cannot follow "zfs rpool": ' "$dir/unpacked/etc/preclaim.image" &&
+		grep -q '^preclaim: /: cannot follow "zfs rpool": ' "$dir/err"
+	ok 'what could not be followed is in the image, and whoever makes it is told'
 }
 
 # As it is installed: all examples are commented out.
