@@ -72,10 +72,16 @@ machines() {
 	machine server-sriov
 	make_image "$2" preclaim --hostonly && grep -q '^pin 0000:05:00.0 8086:' "$dir/unpacked/etc/preclaim.image"
 	ok 'the image knows what is at the places of rules'
+	! grep -q '^unknown .* the image is for many machines' "$dir/unpacked/etc/preclaim.image"
+	ok 'a host-only image is for this machine'
 	has_modules "$2" igb pci_pf_stub && lacks_modules uio_pci_generic
 	ok 'a host-only image has the drivers of PFs, and the variant drivers for devices that are there'
 	make_image "$2" preclaim --no-hostonly && has_modules "$2" igb pci_pf_stub uio_pci_generic
 	ok 'a generic image has every variant driver that driver=auto might choose'
+	printf 'unknown %s the image is for many machines\n' network storage usb >"$dir/expected"
+	grep ' many machines$' "$dir/unpacked/etc/preclaim.image" | same - "$dir/expected" &&
+		grep -q '^pin 0000:05:00.0 8086:' "$dir/unpacked/etc/preclaim.image"
+	ok 'a generic image knows nothing of the machines that it is for'
 	rm "$dir/etc/modprobe.d/test.conf"
 }
 

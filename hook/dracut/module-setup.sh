@@ -12,7 +12,9 @@ check() { return 0; }
 depends() { return 0; }
 
 install() {
-	/usr/lib/preclaim/image files "$initdir" || {
+	set -- "$initdir"
+	[ -n "${hostonly:-}" ] || set -- "$initdir" any
+	/usr/lib/preclaim/image files "$@" || {
 		dfatal 'preclaim: no image is made with these rules'
 		exit 1
 	}
