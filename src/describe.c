@@ -126,7 +126,7 @@ static void unknown_text(const struct plan *plan, const struct device *d, struct
 
 void describe_note(const struct plan *plan, const struct note *note, struct text *t)
 {
-	static const struct device none;
+	static struct device none;	/* not const: its zeros would be in the file */
 	const struct device *d = note->dev >= 0 ? &plan->devices->dev[note->dev] : &none;
 
 	if (note->dev >= 0) {
