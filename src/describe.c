@@ -138,7 +138,7 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		text_add(t, "no device matches");
 		break;
 	case NOTE_ONLY_BRIDGES:
-		text_add(t, "only bridges match, and they are never claimed by ids or class");
+		text_add(t, "only bridges match, and they are never claimed by ids, class, slot or group");
 		break;
 	case NOTE_ONLY_VFS:
 		text_add(t, "only VFs match, and a VF has none of its own");
@@ -162,6 +162,9 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		break;
 	case NOTE_BRIDGE:
 		text_add(t, "is a bridge; claimed, as it is named by its address");
+		break;
+	case NOTE_BRIDGE_REFUSED:
+		text_add(t, "refused: it is a bridge, which no VFIO driver can have");
 		break;
 	case NOTE_DISPLAY:
 		text_add(t, "is the display that this machine boots on; once it is claimed, there is no console on it");

@@ -22,6 +22,11 @@ bool device_is_bridge(const struct device *d)
 	}
 }
 
+bool selector_names_one(const struct selector *s)
+{
+	return (s->kind == SELECT_PLACE || (s->kind == SELECT_IDS && s->has_place)) && !s->place.any_function;
+}
+
 /* Of a VF that is still to be made not every id is known. */
 static bool id_matches(uint32_t want, uint32_t is)
 {
@@ -105,7 +110,8 @@ static bool is_at_place(const struct matcher *m, const struct rule *rule, size_t
 	return match_place(&sel->place, m->devices, d);
 }
 
-static bool selector_matches(const struct matcher *m, const struct rule *rule, size_t s, const struct device *d)
+/* Whether a selector's words fit a device, bridges included. */
+static bool selector_fits(const struct matcher *m, const struct rule *rule, size_t s, const struct device *d)
 {
 	const struct selector *sel = &m->rules->selector[s];
 	const struct hit *hit = &m->match.hit[s];
@@ -117,10 +123,21 @@ static bool selector_matches(const struct matcher *m, const struct rule *rule, s
 		return d->pf >= 0 && d->vf_index >= (int32_t)sel->vf_first && d->vf_index <= (int32_t)sel->vf_last &&
 		       is_at_place(m, rule, s, &m->devices->dev[d->pf]);
 	case SELECT_GROUP:
-		return !hit->moved && in_groups(hit, d->group) && !device_is_bridge(d);
+		return !hit->moved && in_groups(hit, d->group);
 	default:
-		return match_ids(sel, &d->ids) && (sel->has_place ? match_place(&sel->place, m->devices, d) : !device_is_bridge(d));
+		return match_ids(sel, &d->ids) && (!sel->has_place || match_place(&sel->place, m->devices, d));
 	}
+}
+
+/* Bridges are meant only by rules that name one of them, and by those that leave devices to the host. */
+static bool leaves_out(const struct rule *rule, const struct selector *sel, const struct device *d)
+{
+	return device_is_bridge(d) && rule->keyword != KEYWORD_KEEP && !selector_names_one(sel);
+}
+
+static bool selector_matches(const struct matcher *m, const struct rule *rule, size_t s, const struct device *d)
+{
+	return selector_fits(m, rule, s, d) && !leaves_out(rule, &m->rules->selector[s], d);
 }
 
 /* Whether a selector means a device as far as claim and keep go: a vfs rule means PFs, and claims the VFs of those. */
@@ -142,12 +159,11 @@ static void note_near_miss(struct matcher *m, const struct rule *rule, size_t s,
 		hit->pf = i;
 	if (rule->keyword == KEYWORD_VFS && d->pf >= 0 && selector_matches(m, rule, s, d))
 		hit->vfs++;
-	if (sel->kind != SELECT_IDS)
-		return;
-	if (sel->has_place && hit->mismatch < 0 && !match_ids(sel, &d->ids) && match_place(&sel->place, m->devices, d))
+	if (leaves_out(rule, sel, d))
+		hit->bridges += selector_fits(m, rule, s, d);
+	else if (sel->kind == SELECT_IDS && sel->has_place && hit->mismatch < 0 && !match_ids(sel, &d->ids) &&
+		 match_place(&sel->place, m->devices, d))
 		hit->mismatch = i;
-	if (!sel->has_place && device_is_bridge(d) && match_ids(sel, &d->ids))
-		hit->bridges++;
 }
 
 /*

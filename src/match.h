@@ -17,7 +17,7 @@ struct choice {
 /* What became of a selector; -1 is none. */
 struct hit {
 	uint32_t devices;	/* how many it matched */
-	uint32_t bridges;	/* how many bridges it matched only by ids or class, which doesn't count */
+	uint32_t bridges;	/* how many bridges it fits but leaves out */
 	uint32_t vfs;		/* a vfs rule's: how many VFs it matched, which have none of their own */
 	int32_t pf;		/* vf@: the PF at the place */
 	int32_t mismatch;	/* the first device at its place with other ids than asserted or pinned */
@@ -42,6 +42,9 @@ bool match_place(const struct place *place, const struct devices *devices, const
 
 /* Whether a selector's ids and class fit, whatever its place. */
 bool match_ids(const struct selector *s, const struct ids *is);
+
+/* Whether a selector names a single function by where it is: by an address or path, not a slot, a group or VFs. */
+bool selector_names_one(const struct selector *s);
 
 /* A PCI-to-PCI, CardBus or host bridge, by its class (<linux/pci_ids.h>, PCI_CLASS_BRIDGE_*). */
 bool device_is_bridge(const struct device *d);

@@ -181,6 +181,7 @@ static void judge_device(struct builder *b, int32_t i)
 	const struct device *d = &b->plan.devices->dev[i];
 	struct verdict *v = &b->plan.verdict[i];
 	const struct rule *rule;
+	bool is_auto;
 
 	*v = (struct verdict){
 		.action = ACTION_NONE, .rule = c->rule, .selector = c->selector, .fence = c->fence,
@@ -204,7 +205,13 @@ static void judge_device(struct builder *b, int32_t i)
 		return;
 	}
 	v->action = ACTION_CLAIM;
-	set_driver(b, v, str_is(rule->driver, "auto") ? str_of(d->variant) : rule->driver);
+	is_auto = str_is(rule->driver, "auto");
+	set_driver(b, v, is_auto ? str_of(d->variant) : rule->driver);
+	/* where the header is that of a bridge, vfio_pci_core_register_device() ends with EINVAL (drivers/vfio/pci) */
+	if (device_is_bridge(d) && (is_auto || driver_is_vfio(v->driver))) {
+		refuse(b, i, NOTE_BRIDGE_REFUSED);
+		return;
+	}
 	if (d->released && strcmp(v->driver, d->driver) != 0) {
 		v->action = ACTION_NONE;
 		return;
@@ -298,7 +305,7 @@ static void refuse_group(struct builder *b, size_t first, size_t last)
 	}
 }
 
-/* Apply the group policy to every IOMMU group that has a claimed device and one in conflict. */
+/* Apply the group policy to every IOMMU group that has a claimed device, bridges aside, and one in conflict. */
 static void judge_groups(struct builder *b)
 {
 	struct plan *plan = &b->plan;
@@ -308,8 +315,10 @@ static void judge_groups(struct builder *b)
 		size_t k;
 
 		last = group_end(plan, first);
+		/* a bridge is never claimed for VFIO */
 		for (k = first; k < last && !v; k++)
-			if (plan->verdict[plan->by_group[k].dev].action == ACTION_CLAIM)
+			if (plan->verdict[plan->by_group[k].dev].action == ACTION_CLAIM &&
+			    !device_is_bridge(&plan->devices->dev[plan->by_group[k].dev]))
 				v = &plan->verdict[plan->by_group[k].dev];
 		if (plan->by_group[first].group < 0 || !v)
 			continue;
