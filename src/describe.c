@@ -127,6 +127,7 @@ static void unknown_text(const struct plan *plan, const struct device *d, struct
 void describe_note(const struct plan *plan, const struct note *note, struct text *t)
 {
 	static struct device none;	/* not const: its zeros would be in the file */
+	char addr[ADDR_MAX];
 	const struct device *d = note->dev >= 0 ? &plan->devices->dev[note->dev] : &none;
 
 	if (note->dev >= 0) {
@@ -142,6 +143,9 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		break;
 	case NOTE_ONLY_VFS:
 		text_add(t, "only VFs match, and a VF has none of its own");
+		break;
+	case NOTE_LEFT_VFS:
+		text_add(t, "its VFs in this slot are left out: vf@%s names them", text_addr(addr, d->addr));
 		break;
 	case NOTE_MISMATCH:
 		mismatch_text(plan, note, t);

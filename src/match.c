@@ -46,6 +46,15 @@ bool match_pinned(const struct fact *pin, const struct ids *is)
 	       id_matches(pin->ids.subvendor, is->subvendor) && id_matches(pin->ids.subdevice, is->subdevice);
 }
 
+/* Whether a place is the slot of a PF, and a device a VF that this PF makes there. */
+static bool is_vf_in_slot(const struct place *place, const struct devices *devices, const struct device *d)
+{
+	const struct device *pf = d->pf < 0 ? NULL : &devices->dev[d->pf];
+
+	return place->any_function && pf && d->addr.bus == pf->addr.bus && d->addr.devfn >> 3 == pf->addr.devfn >> 3 &&
+	       match_place(place, devices, pf);
+}
+
 /*
  * From the device up, as pci_dev_str_match_path() in the kernel's
  * drivers/pci/pci.c does. A VF on another bus than its PF's sits on a bus of
@@ -56,6 +65,8 @@ bool match_place(const struct place *place, const struct devices *devices, const
 	unsigned hop = place->hops - 1u;
 
 	if (place->any_function ? d->addr.devfn >> 3 != place->devfn[hop] >> 3 : d->addr.devfn != place->devfn[hop])
+		return false;
+	if (is_vf_in_slot(place, devices, d))
 		return false;
 	if (hop > 0 && d->pf >= 0 && devices->dev[d->pf].addr.bus != d->addr.bus)
 		return false;
@@ -159,6 +170,9 @@ static void note_near_miss(struct matcher *m, const struct rule *rule, size_t s,
 		hit->pf = i;
 	if (rule->keyword == KEYWORD_VFS && d->pf >= 0 && selector_matches(m, rule, s, d))
 		hit->vfs++;
+	if (rule->keyword == KEYWORD_CLAIM && hit->left_vf < 0 && !hit->moved && is_vf_in_slot(&sel->place, m->devices, d) &&
+	    (sel->kind == SELECT_PLACE || (sel->kind == SELECT_IDS && match_ids(sel, &d->ids))))
+		hit->left_vf = i;
 	if (leaves_out(rule, sel, d))
 		hit->bridges += selector_fits(m, rule, s, d);
 	else if (sel->kind == SELECT_IDS && sel->has_place && hit->mismatch < 0 && !match_ids(sel, &d->ids) &&
@@ -263,7 +277,8 @@ static void look_at_place(struct matcher *m, const struct rule *rule, size_t s)
 		const struct device *d = &m->devices->dev[i];
 		const struct fact *pin;
 
-		if (!match_place(&sel->place, m->devices, d))
+		/* but of a group a bridge may tell the number too */
+		if (!match_place(&sel->place, m->devices, d) || (sel->kind != SELECT_GROUP && leaves_out(rule, sel, d)))
 			continue;
 		there++;
 		if (groups < 8)
@@ -298,7 +313,9 @@ int match_build(struct match *out, const struct rules *rules, const struct devic
 		const struct rule *rule = &rules->rule[r];
 
 		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
-			m.match.hit[s] = (struct hit){ .pf = -1, .mismatch = -1, .group = { -1, -1, -1, -1, -1, -1, -1, -1 } };
+			m.match.hit[s] = (struct hit){
+				.pf = -1, .left_vf = -1, .mismatch = -1, .group = { -1, -1, -1, -1, -1, -1, -1, -1 },
+			};
 			if (rules->selector[s].kind != SELECT_IDS)
 				look_at_place(&m, rule, s);
 		}

@@ -20,6 +20,7 @@ struct hit {
 	uint32_t bridges;	/* how many bridges it fits but leaves out */
 	uint32_t vfs;		/* a vfs rule's: how many VFs it matched, which have none of their own */
 	int32_t pf;		/* vf@: the PF at the place */
+	int32_t left_vf;	/* a claim's by slot: the first VF that it leaves out there */
 	int32_t mismatch;	/* the first device at its place with other ids than asserted or pinned */
 	bool moved;		/* what was pinned at its place is not there */
 	int32_t group[8];	/* group@: the IOMMU groups of what is at the place, of a slot up to eight */
@@ -37,7 +38,7 @@ void match_free(struct match *match);
 /* Whether all ids that are asked for are those of a device; the class is not asked for. */
 bool match_pinned(const struct fact *pin, const struct ids *is);
 
-/* Whether a device is at a place. */
+/* Whether a device is at a place. In a slot are the functions of its device, and not the VFs that a PF there makes. */
 bool match_place(const struct place *place, const struct devices *devices, const struct device *d);
 
 /* Whether a selector's ids and class fit, whatever its place. */

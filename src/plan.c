@@ -420,6 +420,8 @@ static void judge_rules(struct builder *b)
 
 			if (hit->devices > 0 && lacks_sriov(b, (int32_t)r, (int32_t)s))
 				add_note(b, NOTE_NONE_SRIOV, level, -1, (int32_t)r, (int32_t)s);
+			if (hit->left_vf >= 0 && b->match->choice[hit->left_vf].rule < 0)
+				add_note(b, NOTE_LEFT_VFS, LEVEL_INFO, b->plan.devices->dev[hit->left_vf].pf, (int32_t)r, (int32_t)s);
 			if (hit->devices > 0 || (hit->mismatch >= 0 && level != LEVEL_INFO))
 				continue;
 			if (hit->pf >= 0)
