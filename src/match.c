@@ -33,7 +33,8 @@ static bool id_matches(uint32_t want, uint32_t is)
 	return want == ANY_ID || is == ANY_ID || want == is;
 }
 
-bool match_ids(const struct selector *s, const struct ids *is)
+/* Whether a selector's ids and class fit, whatever its place. */
+static bool match_ids(const struct selector *s, const struct ids *is)
 {
 	return id_matches(s->ids.vendor, is->vendor) && id_matches(s->ids.device, is->device) &&
 	       id_matches(s->ids.subvendor, is->subvendor) && id_matches(s->ids.subdevice, is->subdevice) &&
@@ -239,6 +240,7 @@ static void match_device(struct matcher *m, int32_t i)
 		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
 			if (rule->keyword == KEYWORD_VFS && d->pf < 0 && selector_matches(m, rule, s, d)) {
 				m->match.hit[s].devices++;
+				m->match.hit[s].pfs += d->total_vfs > 0;
 				c->vfs_rule = (int32_t)r;
 				c->vfs_selector = (int32_t)s;
 			}

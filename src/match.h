@@ -18,7 +18,8 @@ struct choice {
 struct hit {
 	uint32_t devices;	/* how many it matched */
 	uint32_t bridges;	/* how many bridges it fits but leaves out */
-	uint32_t vfs;		/* a vfs rule's: how many VFs it matched, which have none of their own */
+	uint32_t pfs;		/* a vfs rule's: how many of them can have VFs, */
+	uint32_t vfs;		/* and how many VFs it matched, which have none of their own */
 	int32_t pf;		/* vf@: the PF at the place */
 	int32_t left_vf;	/* a claim's by slot: the first VF that it leaves out there */
 	int32_t mismatch;	/* the first device at its place with other ids than asserted or pinned */
@@ -40,9 +41,6 @@ bool match_pinned(const struct fact *pin, const struct ids *is);
 
 /* Whether a device is at a place. In a slot are the functions of its device, and not the VFs that a PF there makes. */
 bool match_place(const struct place *place, const struct devices *devices, const struct device *d);
-
-/* Whether a selector's ids and class fit, whatever its place. */
-bool match_ids(const struct selector *s, const struct ids *is);
 
 /* Whether a selector names a single function by where it is: by an address or path, not a slot, a group or VFs. */
 bool selector_names_one(const struct selector *s);

@@ -106,8 +106,8 @@ static void judge_vfs(struct builder *b, int32_t i)
 		return;
 	s = &b->plan.rules->selector[v->vfs_selector];
 	if (d->total_vfs <= 0) {
-		/* ids and classes may mean cards with SR-IOV and others; an address means this one */
-		if (told && (s->kind == SELECT_PLACE || s->has_place))
+		/* ids, classes, slots and groups may mean functions with SR-IOV and others; an address means this one */
+		if (told && selector_names_one(s))
 			add_note(b, NOTE_NO_SRIOV, LEVEL_ERR, i, v->vfs_rule, v->vfs_selector);
 		v->fence = false;
 		return;
@@ -393,20 +393,6 @@ static void judge_missing_vf(struct builder *b, enum level level, int32_t pf, in
 		add_note(b, NOTE_NO_VF, LEVEL_INFO, -1, rule, selector);
 }
 
-/* Whether none of the devices that a vfs selector by ids or class matches can have VFs. */
-static bool lacks_sriov(const struct builder *b, int32_t rule, int32_t selector)
-{
-	const struct selector *s = &b->plan.rules->selector[selector];
-
-	if (b->plan.rules->rule[rule].keyword != KEYWORD_VFS || s->has_place || s->kind == SELECT_PLACE)
-		return false;
-	for (size_t i = 0; i < b->plan.devices->n; i++)
-		if (b->plan.devices->dev[i].total_vfs > 0 &&
-		    (b->match->choice[i].vfs_selector == selector || match_ids(s, &b->plan.devices->dev[i].ids)))
-			return false;
-	return true;
-}
-
 /* Selectors that do nothing: each is told, and for what claims it is more than information. */
 static void judge_rules(struct builder *b)
 {
@@ -418,7 +404,8 @@ static void judge_rules(struct builder *b)
 		for (size_t s = rules->rule[r].first; s < rules->rule[r].first + rules->rule[r].n; s++) {
 			const struct hit *hit = &b->match->hit[s];
 
-			if (hit->devices > 0 && lacks_sriov(b, (int32_t)r, (int32_t)s))
+			if (rules->rule[r].keyword == KEYWORD_VFS && hit->devices > 0 && hit->pfs == 0 &&
+			    !selector_names_one(&rules->selector[s]))
 				add_note(b, NOTE_NONE_SRIOV, level, -1, (int32_t)r, (int32_t)s);
 			if (hit->left_vf >= 0 && b->match->choice[hit->left_vf].rule < 0)
 				add_note(b, NOTE_LEFT_VFS, LEVEL_INFO, b->plan.devices->dev[hit->left_vf].pf, (int32_t)r, (int32_t)s);
