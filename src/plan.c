@@ -216,16 +216,8 @@ static void judge_device(struct builder *b, int32_t i)
 		v->action = ACTION_NONE;
 		return;
 	}
-	if (is_with_guest(b, d) && strcmp(v->driver, d->driver) != 0) {
+	if (is_with_guest(b, d) && strcmp(v->driver, d->driver) != 0)
 		refuse(b, i, NOTE_GUEST);
-		return;
-	}
-	if (d->carries[0] && plan_wants(&b->plan, (size_t)i))
-		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, c->rule, c->selector);
-	if (d->boot_display && plan_wants(&b->plan, (size_t)i))
-		add_note(b, NOTE_DISPLAY, LEVEL_WARNING, i, c->rule, c->selector);
-	if (device_is_bridge(d) && plan_wants(&b->plan, (size_t)i))
-		add_note(b, NOTE_BRIDGE, LEVEL_WARNING, i, c->rule, c->selector);
 }
 
 bool plan_conflicts(const struct plan *plan, int32_t i)
@@ -469,6 +461,22 @@ static bool lacks_driver(const struct builder *b, size_t i)
 	return claims_for_driver(&b->plan, i) && !driver_registered(b->drivers, str_of(b->plan.verdict[i].driver));
 }
 
+/* What a claim takes from the host, once it is known that the group does not stand in its way. */
+static void judge_claim(struct builder *b, int32_t i)
+{
+	const struct device *d = &b->plan.devices->dev[i];
+	const struct verdict *v = &b->plan.verdict[i];
+
+	if (!claims(&b->plan, (size_t)i))
+		return;
+	if (d->carries[0])
+		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, v->rule, v->selector);
+	if (d->boot_display)
+		add_note(b, NOTE_DISPLAY, LEVEL_WARNING, i, v->rule, v->selector);
+	if (device_is_bridge(d))
+		add_note(b, NOTE_BRIDGE, LEVEL_WARNING, i, v->rule, v->selector);
+}
+
 bool plan_changes_vfs(const struct plan *plan, size_t i)
 {
 	const struct verdict *v = &plan->verdict[i];
@@ -589,6 +597,8 @@ int plan_build(struct plan *out, const struct rules *rules, const struct devices
 		judge_kept(&b, (int32_t)i);
 	qsort(b.plan.by_group, n, sizeof(*b.plan.by_group), compare_members);
 	judge_groups(&b);
+	for (size_t i = 0; i < n; i++)
+		judge_claim(&b, (int32_t)i);
 	judge_mismatches(&b);
 	if (!only)
 		judge_rules(&b);
