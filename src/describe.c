@@ -41,30 +41,6 @@ void describe_rule(const struct plan *plan, int32_t rule, int32_t selector, stru
 	describe_source(plan, rule, t);
 }
 
-/* The devices that keep the group of device i from being viable, as a list. */
-static void conflicts_text(const struct plan *plan, int32_t i, struct text *t)
-{
-	int32_t group = plan->devices->dev[i].group;
-	size_t first = 0, n = 0;
-
-	while (plan->by_group[first].group != group)
-		first++;
-	for (size_t k = first; k < plan->devices->n && plan->by_group[k].group == group; k++) {
-		const struct device *d = &plan->devices->dev[plan->by_group[k].dev];
-
-		if (!plan_conflicts(plan, plan->by_group[k].dev) || n++ >= CONFLICTS_SHOWN)
-			continue;
-		text_add(t, n > 1 ? ", " : "");
-		describe_device(plan, plan->by_group[k].dev, t);
-		if (d->driver[0])
-			text_add(t, " is held by %s", d->driver);
-		else
-			text_add(t, " is free for a host driver");
-	}
-	if (n > CONFLICTS_SHOWN)
-		text_add(t, " and %zu more", n - CONFLICTS_SHOWN);
-}
-
 /* Which VFs of a PF are in use, and by what. */
 static void users_text(const struct plan *plan, int32_t pf, struct text *t)
 {
@@ -124,6 +100,64 @@ static void unknown_text(const struct plan *plan, const struct device *d, struct
 		 "or make the image on the machine itself", unknown_name[kind], plan->devices->unknown[kind]);
 }
 
+/* A device that keeps its group from being viable: why it cannot be had, if so, and who has it. */
+static void conflict_text(const struct plan *plan, int32_t i, struct text *t)
+{
+	const struct device *d = &plan->devices->dev[i];
+	const struct verdict *v = &plan->verdict[i];
+
+	describe_device(plan, i, t);
+	text_add(t, " ");
+	if (plan_needs(plan, i)) {
+		carries_text(d, t);
+		text_add(t, " and ");
+	} else if (plan_has_vfs_beside(plan, i)) {
+		text_add(t, "is the PF of VFs in it and ");
+	} else if (v->action == ACTION_KEEP) {
+		text_add(t, "is kept by ");
+		describe_rule(plan, v->rule, v->selector, t);
+		text_add(t, " and ");
+	} else if (v->action == ACTION_REFUSE) {
+		text_add(t, "is refused and ");
+	}
+	if (d->driver[0])
+		text_add(t, "is held by %s", d->driver);
+	else
+		text_add(t, "is free for a host driver");
+}
+
+/*
+ * The devices that keep the group of device i from being viable, or only those
+ * that are not to be had, as a list; then what helps, where something does.
+ */
+static void conflicts_text(const struct plan *plan, int32_t i, bool blocking, struct text *t)
+{
+	int32_t group = plan->devices->dev[i].group;
+	bool parted = false, blocked = false;
+	size_t first = 0, n = 0;
+
+	while (plan->by_group[first].group != group)
+		first++;
+	for (size_t k = first; k < plan->devices->n && plan->by_group[k].group == group; k++) {
+		int32_t other = plan->by_group[k].dev;
+
+		if (!(blocking ? plan_blocks(plan, other) : plan_conflicts(plan, other)))
+			continue;
+		parted |= plan_needs(plan, other) || plan_has_vfs_beside(plan, other);
+		blocked |= plan_blocks(plan, other);
+		if (n++ >= CONFLICTS_SHOWN)
+			continue;
+		text_add(t, n > 1 ? ", " : "");
+		conflict_text(plan, other, t);
+	}
+	if (n > CONFLICTS_SHOWN)
+		text_add(t, " and %zu more", n - CONFLICTS_SHOWN);
+	if (parted)
+		text_add(t, "; only another slot, or ACS, would part them");
+	else if (!blocked && plan->rules->settings.group == GROUP_WARN)
+		text_add(t, "; claim them too, or set \"group claim\"");
+}
+
 void describe_note(const struct plan *plan, const struct note *note, struct text *t)
 {
 	static struct device none;	/* not const: its zeros would be in the file */
@@ -178,13 +212,15 @@ void describe_note(const struct plan *plan, const struct note *note, struct text
 		break;
 	case NOTE_GROUP_SHARED:
 		text_add(t, "group %d is not viable for VFIO: ", d->group);
-		conflicts_text(plan, note->dev, t);
-		if (plan->rules->settings.group == GROUP_WARN)
-			text_add(t, "; claim them too, or set \"group claim\"");
+		conflicts_text(plan, note->dev, false, t);
+		break;
+	case NOTE_GROUP_BLOCKED:
+		text_add(t, "refused: group %d cannot become viable for VFIO: ", d->group);
+		conflicts_text(plan, note->dev, true, t);
 		break;
 	case NOTE_GROUP_REFUSED:
 		text_add(t, "refused: group %d is shared: ", d->group);
-		conflicts_text(plan, note->dev, t);
+		conflicts_text(plan, note->dev, false, t);
 		break;
 	case NOTE_KEPT:
 		text_add(t, "kept for the host");

@@ -220,6 +220,11 @@ static void judge_device(struct builder *b, int32_t i)
 		refuse(b, i, NOTE_GUEST);
 }
 
+bool plan_needs(const struct plan *plan, int32_t dev)
+{
+	return plan->devices->dev[dev].carries[0] != 0;
+}
+
 bool plan_conflicts(const struct plan *plan, int32_t i)
 {
 	const struct device *d = &plan->devices->dev[i];
@@ -229,6 +234,23 @@ bool plan_conflicts(const struct plan *plan, int32_t i)
 	if (!d->driver[0])
 		return !d->override[0];
 	return !driver_is_for_guests(d->driver);
+}
+
+bool plan_blocks(const struct plan *plan, int32_t i)
+{
+	enum action action = plan->verdict[i].action;
+
+	return plan_conflicts(plan, i) && (action == ACTION_KEEP || action == ACTION_REFUSE || plan_needs(plan, i));
+}
+
+bool plan_has_vfs_beside(const struct plan *plan, int32_t i)
+{
+	const struct device *dev = plan->devices->dev;
+
+	for (size_t k = 0; k < plan->devices->n && dev[i].total_vfs > 0; k++)
+		if (dev[k].pf == i && dev[k].group == dev[i].group && plan->verdict[k].action == ACTION_CLAIM)
+			return true;
+	return false;
 }
 
 /* One past the last of the group that begins at by_group[first] */
@@ -241,12 +263,29 @@ static size_t group_end(const struct plan *plan, size_t first)
 	return last;
 }
 
-static bool group_conflicts(const struct plan *plan, size_t first, size_t last)
+/* Whether something holds for a member of a group. */
+static bool group_has(const struct plan *plan, size_t first, size_t last, bool (*is)(const struct plan *plan, int32_t dev))
 {
 	for (size_t k = first; k < last; k++)
-		if (plan_conflicts(plan, plan->by_group[k].dev))
+		if (is(plan, plan->by_group[k].dev))
 			return true;
 	return false;
+}
+
+/* Whether a device is claimed and asks something of its group, which a bridge, never claimed for VFIO, does not. */
+static bool is_claimed(const struct plan *plan, int32_t i)
+{
+	return plan->verdict[i].action == ACTION_CLAIM && !device_is_bridge(&plan->devices->dev[i]);
+}
+
+/* Whether a device is claimed together with its group. */
+static bool is_claimed_by_group(const struct plan *plan, int32_t i)
+{
+	const struct rules *rules = plan->rules;
+	const struct verdict *v = &plan->verdict[i];
+
+	return is_claimed(plan, i) && (rules->settings.group == GROUP_CLAIM ||
+	       (rules->rule[v->rule].keyword == KEYWORD_CLAIM && rules->selector[v->selector].kind == SELECT_GROUP));
 }
 
 /* Someone has a device held for guests in a way of his own. */
@@ -282,48 +321,62 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 	}
 }
 
-static void refuse_group(struct builder *b, size_t first, size_t last)
+/* A VF that a rule makes stays claimed beside its PF, whose driver it came from. */
+static bool is_made_beside(const struct plan *plan, int32_t i)
+{
+	const struct device *d = &plan->devices->dev[i];
+
+	return d->pf >= 0 && plan->verdict[d->pf].vfs > 0 && plan->devices->dev[d->pf].group == d->group;
+}
+
+static void refuse_group(struct builder *b, size_t first, size_t last, enum note_kind why)
 {
 	for (size_t k = first; k < last; k++) {
 		int32_t i = b->plan.by_group[k].dev;
 		struct verdict *v = &b->plan.verdict[i];
 
-		if (v->action != ACTION_CLAIM)
+		if (v->action != ACTION_CLAIM || (why == NOTE_GROUP_BLOCKED && is_made_beside(&b->plan, i)))
 			continue;
 		v->action = ACTION_REFUSE;
 		v->refused_by_group = true;
 		if (plan_wants(&b->plan, (size_t)i))
-			add_note(b, NOTE_GROUP_REFUSED, LEVEL_ERR, i, v->rule, v->selector);
+			add_note(b, why, LEVEL_ERR, i, v->rule, v->selector);
 	}
 }
 
-/* Apply the group policy to every IOMMU group that has a claimed device, bridges aside, and one in conflict. */
+/*
+ * Apply the group policy to every IOMMU group that has a claimed device and one
+ * in conflict. A group that is to be claimed whole and cannot be is not taken
+ * in part, which would be for nothing.
+ */
 static void judge_groups(struct builder *b)
 {
 	struct plan *plan = &b->plan;
+	enum group_policy policy = plan->rules->settings.group;
 
 	for (size_t first = 0, last; first < plan->devices->n; first = last) {
-		const struct verdict *v = NULL;
-		size_t k;
+		int32_t i;
+		size_t k = first;
 
 		last = group_end(plan, first);
-		/* a bridge is never claimed for VFIO */
-		for (k = first; k < last && !v; k++)
-			if (plan->verdict[plan->by_group[k].dev].action == ACTION_CLAIM &&
-			    !device_is_bridge(&plan->devices->dev[plan->by_group[k].dev]))
-				v = &plan->verdict[plan->by_group[k].dev];
-		if (plan->by_group[first].group < 0 || !v)
+		if (plan->by_group[first].group < 0)
 			continue;
-		if (plan->rules->settings.group == GROUP_CLAIM)
-			claim_group(b, first, last, v);
-		if (!group_conflicts(plan, first, last))
+		if (policy != GROUP_REFUSE && group_has(plan, first, last, is_claimed_by_group) &&
+		    group_has(plan, first, last, plan_blocks))
+			refuse_group(b, first, last, NOTE_GROUP_BLOCKED);
+		while (k < last && !is_claimed(plan, plan->by_group[k].dev))
+			k++;
+		if (k == last)
 			continue;
-		if (plan->rules->settings.group == GROUP_REFUSE) {
-			refuse_group(b, first, last);
+		i = plan->by_group[k].dev;
+		if (policy == GROUP_CLAIM && !group_has(plan, first, last, plan_blocks))
+			claim_group(b, first, last, &plan->verdict[i]);
+		if (!group_has(plan, first, last, plan_conflicts))
 			continue;
-		}
-		if (plan_wants(&b->plan, (size_t)plan->by_group[k - 1].dev))
-			add_note(b, NOTE_GROUP_SHARED, LEVEL_WARNING, plan->by_group[k - 1].dev, v->rule, v->selector);
+		if (policy == GROUP_REFUSE)
+			refuse_group(b, first, last, NOTE_GROUP_REFUSED);
+		else if (plan_wants(plan, (size_t)i))
+			add_note(b, NOTE_GROUP_SHARED, LEVEL_WARNING, i, plan->verdict[i].rule, plan->verdict[i].selector);
 	}
 }
 
@@ -469,7 +522,7 @@ static void judge_claim(struct builder *b, int32_t i)
 
 	if (!claims(&b->plan, (size_t)i))
 		return;
-	if (d->carries[0])
+	if (plan_needs(&b->plan, i))
 		add_note(b, NOTE_UNPROTECTED, LEVEL_WARNING, i, v->rule, v->selector);
 	if (d->boot_display)
 		add_note(b, NOTE_DISPLAY, LEVEL_WARNING, i, v->rule, v->selector);

@@ -54,6 +54,7 @@ enum note_kind {
 	NOTE_GUEST,
 	NOTE_GROUP_SHARED,
 	NOTE_GROUP_REFUSED,
+	NOTE_GROUP_BLOCKED,
 	NOTE_KEPT,
 	NOTE_NO_GROUP,
 	NOTE_NO_VF,
@@ -122,6 +123,15 @@ bool plan_wants(const struct plan *plan, size_t dev);
  * (vfio_dev_viable() in the kernel's drivers/vfio).
  */
 bool plan_conflicts(const struct plan *plan, int32_t dev);
+
+/* Whether the machine needs a device. */
+bool plan_needs(const struct plan *plan, int32_t dev);
+
+/* Whether a device is a PF with claimed VFs in its own IOMMU group: it keeps that from being viable for good. */
+bool plan_has_vfs_beside(const struct plan *plan, int32_t dev);
+
+/* Whether a device that conflicts is not to be had: the machine needs it, or a rule keeps it, or it is refused. */
+bool plan_blocks(const struct plan *plan, int32_t dev);
 
 /*
  * Whether a VF is in use and stays so: by a guest, or by a host driver that no
