@@ -294,6 +294,12 @@ static bool is_set_aside(const struct device *d)
 	return driver_is_for_guests(d->driver) && strcmp(d->driver, default_driver) != 0;
 }
 
+/* Whether the driver of a PF makes VFs for a rule, or has made some that rules claim. */
+static bool makes_vfs(const struct verdict *v, const struct device *d)
+{
+	return v->vfs > 0 || (v->vfs < 0 && v->fence && d->num_vfs > 0);
+}
+
 /*
  * Claim what else is in the group of a claimed device, also where an earlier
  * run has begun to. What a rule keeps or the machine needs stays with the host,
@@ -307,7 +313,7 @@ static void claim_group(struct builder *b, size_t first, size_t last, const stru
 
 		const struct device *d = &b->plan.devices->dev[i];
 
-		if ((v->action != ACTION_NONE && v->action != ACTION_REFUSE) || v->vfs > 0 || device_is_bridge(d) || is_set_aside(d) ||
+		if ((v->action != ACTION_NONE && v->action != ACTION_REFUSE) || makes_vfs(v, d) || device_is_bridge(d) || is_set_aside(d) ||
 		    d->carries[0] || d->released || (may_be_needed(b, d) && v->action == ACTION_REFUSE))
 			continue;
 		v->action = ACTION_CLAIM;
@@ -344,6 +350,15 @@ static void refuse_group(struct builder *b, size_t first, size_t last, enum note
 	}
 }
 
+/* The first claimed device of a group, bridges aside, or -1. */
+static int32_t first_claimed(const struct plan *plan, size_t first, size_t last)
+{
+	for (size_t k = first; k < last; k++)
+		if (is_claimed(plan, plan->by_group[k].dev))
+			return plan->by_group[k].dev;
+	return -1;
+}
+
 /*
  * Apply the group policy to every IOMMU group that has a claimed device and one
  * in conflict. A group that is to be claimed whole and cannot be is not taken
@@ -356,22 +371,18 @@ static void judge_groups(struct builder *b)
 
 	for (size_t first = 0, last; first < plan->devices->n; first = last) {
 		int32_t i;
-		size_t k = first;
 
 		last = group_end(plan, first);
-		if (plan->by_group[first].group < 0)
+		i = plan->by_group[first].group < 0 ? -1 : first_claimed(plan, first, last);
+		if (i < 0)
 			continue;
+		if (policy == GROUP_CLAIM && !group_has(plan, first, last, plan_blocks))
+			claim_group(b, first, last, &plan->verdict[i]);
 		if (policy != GROUP_REFUSE && group_has(plan, first, last, is_claimed_by_group) &&
 		    group_has(plan, first, last, plan_blocks))
 			refuse_group(b, first, last, NOTE_GROUP_BLOCKED);
-		while (k < last && !is_claimed(plan, plan->by_group[k].dev))
-			k++;
-		if (k == last)
-			continue;
-		i = plan->by_group[k].dev;
-		if (policy == GROUP_CLAIM && !group_has(plan, first, last, plan_blocks))
-			claim_group(b, first, last, &plan->verdict[i]);
-		if (!group_has(plan, first, last, plan_conflicts))
+		i = first_claimed(plan, first, last);
+		if (i < 0 || !group_has(plan, first, last, plan_conflicts))
 			continue;
 		if (policy == GROUP_REFUSE)
 			refuse_group(b, first, last, NOTE_GROUP_REFUSED);
