@@ -113,8 +113,11 @@ static void note_error(struct device *d, const char *name, int error)
 }
 
 /*
- * The number in an attribute, -1 where there is none. What is read here and
- * below is at the path: from the root directory, or from the device's own.
+ * The number in an attribute, -1 where there is none. All that are read are at
+ * most a register of 16 bits (PCI_SRIOV_TOTAL_VF and the others in
+ * <linux/pci_regs.h>); what is greater is nonsense, and would be counted up to.
+ * What is read here and below is at the path: from the root directory, or from
+ * the device's own.
  */
 static int32_t read_number(const struct root *root, const char *path, struct device *d, const char *name,
 			   size_t (*scan)(struct str *s, uint32_t *out))
@@ -128,7 +131,7 @@ static int32_t read_number(const struct root *root, const char *path, struct dev
 	if (r < 0)
 		return -1;
 	s = str_of(value);
-	return scan(&s, &n) > 0 && n <= INT32_MAX ? (int32_t)n : -1;
+	return scan(&s, &n) > 0 && n <= UINT16_MAX ? (int32_t)n : -1;
 }
 
 static int32_t number_of(const struct root *root, struct device *d, const char *name)
