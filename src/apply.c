@@ -32,6 +32,8 @@ static void say_claimed(const struct steps *a, int32_t dev)
 	report_say(a->report, a->state[dev].touched ? LEVEL_INFO : LEVEL_DEBUG, "%s", line);
 }
 
+static const char unsafe[] = "a claimed VF beside it has no override";
+
 static void error_text(struct text *t, int error)
 {
 	text_add(t, "%s (%d)", text_error(-error), -error);
@@ -70,7 +72,7 @@ static void failure_text(const struct steps *a, int32_t dev, struct text *t)
 		error_text(t, st->error);
 		return;
 	case STEP_HAND:
-		text_add(t, "%s", st->error ? "sriov_drivers_autoprobe: cannot write \"1\": " : "a claimed VF beside it has no override");
+		text_add(t, "%s", st->error ? "sriov_drivers_autoprobe: cannot write \"1\": " : unsafe);
 		if (st->error)
 			error_text(t, st->error);
 		return;
@@ -83,7 +85,12 @@ static void failure_text(const struct steps *a, int32_t dev, struct text *t)
 	} else if (driver_is_vfio(driver) && d->group < 0) {
 		text_add(t, "%s did not bind: the device has no IOMMU group", driver);
 	} else {
-		text_add(t, "%s did not bind; does it support this device?", driver);
+		text_add(t, "%s did not bind", driver);
+		if (st->error) {
+			text_add(t, ": ");
+			error_text(t, st->error);
+		}
+		text_add(t, "; does it support this device?");
 	}
 }
 
@@ -91,21 +98,22 @@ static void failure_text(const struct steps *a, int32_t dev, struct text *t)
 static void release(struct steps *a, int32_t dev, struct text *t)
 {
 	struct device *d = &a->devices->dev[dev];
-	char path[PATH_SIZE], addr[ADDR_MAX];
+	char path[PATH_SIZE];
 	int r = steps_write(a, device_path(path, d->addr, "driver_override"), "\n");
 
+	a->state[dev].released = true;
 	if (r == 0)
-		r = steps_write(a, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
+		r = steps_hand(a, dev);
 	scan_driver(a->root, d);
 	if (r < 0) {
 		text_add(t, "; cannot release it: ");
-		error_text(t, r);
+		if (r == -EAGAIN)
+			text_add(t, "%s", unsafe);
+		else
+			error_text(t, r);
 		return;
-	} else if (d->driver[0]) {
-		text_add(t, "; released to %s", d->driver);
-	} else {
-		text_add(t, "; released to the host");
 	}
+	text_add(t, d->driver[0] ? "; released to %s" : "; released; no driver of the host has it", d->driver);
 	a->outcome[dev].result = RESULT_RELEASED;
 }
 
@@ -371,6 +379,7 @@ struct tally apply_plan(struct plan *plan, struct devices *devices, const struct
 		case ACTION_REFUSE:
 			outcome[i].result = RESULT_REFUSED;
 			tally.refused++;
+			conclude_hand(&a, (int32_t)i, &tally);
 			break;
 		default:
 			conclude_hand(&a, (int32_t)i, &tally);

@@ -558,13 +558,13 @@ static bool is_released(const struct plan *plan, size_t i)
 	       (d->override[0] || !d->driver[0] || driver_is_for_guests(d->driver));
 }
 
-/* A VF behind a fence of ours that is left to the host, which cannot have it without help. */
+/* A VF behind a fence of ours that no rule may claim: it is the host's, which cannot have it without help. */
 static bool waits_behind_fence(const struct plan *plan, size_t i)
 {
 	const struct device *d = &plan->devices->dev[i];
 
 	return plan_wants(plan, i) && d->pf >= 0 && plan->verdict[d->pf].fence && !d->driver[0] && !d->override[0] &&
-	       (plan->verdict[i].action == ACTION_NONE || plan->verdict[i].action == ACTION_KEEP);
+	       plan->verdict[i].action != ACTION_CLAIM;
 }
 
 static bool module_is_planned(const struct plan *plan, const char *driver)

@@ -21,8 +21,6 @@ enum {
 	FENCE_TRIES = 3,
 };
 
-enum { TASK_DIRECT = INT32_MAX };
-
 static unsigned remaining_ms(const struct steps *a)
 {
 	uint64_t now = clock_us();
@@ -42,13 +40,22 @@ void steps_fail(struct steps *a, int32_t dev, enum operation operation, int erro
 	a->state[dev].error = error;
 }
 
+/* Whether a PF's fence, for which a write has had success, is up. 0 or -EIO. */
+static int read_fence_back(const struct steps *a, struct device *pf)
+{
+	scan_fence(a->root, pf);
+	return pf->fenced ? 0 : -EIO;
+}
+
 /* A write has ended. */
 static void complete(struct steps *a, const struct answer *answer)
 {
 	const struct step *s;
 	struct progress *st;
+	int error;
 
-	if (answer->task == TASK_DIRECT) {
+	/* below 0 are those of steps_write(), of which but one is waited for */
+	if (answer->task < 0) {
 		a->direct = *answer;
 		return;
 	}
@@ -56,9 +63,19 @@ static void complete(struct steps *a, const struct answer *answer)
 	st = &a->state[s->dev];
 	st->busy = false;
 	a->outcome[s->dev].us += answer->us;
+	error = answer->error;
 	/* a driver that let go by itself is as good as one that was told to */
-	if (answer->error && !(st->operation == STEP_UNBIND && (answer->error == -ENODEV || answer->error == -ENOENT)))
-		steps_fail(a, s->dev, st->operation, answer->error);
+	if (st->operation == STEP_UNBIND && (error == -ENODEV || error == -ENOENT))
+		return;
+	/* the driver's link tells whether a probe came to something; EINVAL stands for a deferral too (drivers_probe_store() in drivers/base/bus.c) */
+	if (st->operation == STEP_PROBE && (error == 0 || error == -EINVAL)) {
+		st->error = error;
+		return;
+	}
+	if (st->operation == STEP_FENCE && error == 0)
+		error = read_fence_back(a, &a->devices->dev[s->dev]);
+	if (error)
+		steps_fail(a, s->dev, st->operation, error);
 }
 
 /* Wait for one write to end. False when the time is over. */
@@ -72,15 +89,26 @@ static bool wait_one(struct steps *a, unsigned timeout_ms)
 	return true;
 }
 
+/* What has been left undone is not to be done behind our back. */
+static void cancel(struct steps *a)
+{
+	int32_t task;
+
+	while (pool_cancel(&a->pool, &task)) {
+		if (task < 0)
+			continue;
+		a->done[task] = false;
+		a->state[a->plan->step[task].dev].busy = false;
+	}
+}
+
 /*
  * Have all writes that were started made, and wait for them; for one that
- * takes long only as long as patience allows. What the deadline leaves undone
- * is not to be done behind our back.
+ * takes long only as long as patience allows.
  */
 static void flush(struct steps *a)
 {
 	struct answer answer;
-	int32_t task;
 
 	while (pool_flows(&a->pool)) {
 		int r = pool_wait(&a->pool, at_most(PATIENCE_MS, remaining_ms(a)), &answer);
@@ -93,10 +121,7 @@ static void flush(struct steps *a)
 		if (r != -ETIMEDOUT || remaining_ms(a) == 0)
 			break;
 	}
-	while (pool_cancel(&a->pool, TASK_DIRECT, &task)) {
-		a->done[task] = false;
-		a->state[a->plan->step[task].dev].busy = false;
-	}
+	cancel(a);
 }
 
 /* Start a write for the device of a step. It is made, and waited for, in flush(). */
@@ -121,13 +146,19 @@ int steps_write(struct steps *a, const char *path, const char *value)
 	int r;
 
 	flush(a);
-	r = pool_write(&a->pool, TASK_DIRECT, path, value);
+	/* an answer to an earlier one that was waited for in vain may still come */
+	r = pool_write(&a->pool, --a->last_direct, path, value);
 	if (r < 0)
 		return r;
-	a->direct.task = -1;
-	while (a->direct.task != TASK_DIRECT)
-		if (!wait_one(a, remaining_ms(a)))
-			return -ETIMEDOUT;
+	while (a->direct.task != a->last_direct) {
+		unsigned left_ms = remaining_ms(a);
+
+		/* a fence is to be raised even when there is no time left */
+		if (wait_one(a, left_ms > PATIENCE_MS ? left_ms : PATIENCE_MS))
+			continue;
+		cancel(a);
+		return -ETIMEDOUT;
+	}
 	return a->direct.error;
 }
 
@@ -271,13 +302,19 @@ static void load_module(struct steps *a, const char *driver)
 		report_say(a->report, LEVEL_ERR, "module %s: loaded, but it registers no PCI driver of this name", name);
 }
 
-/* Whether every claimed VF of a PF has its override, so that the fence may be lowered for the others. */
+/*
+ * Whether every claimed VF of a PF has its override, so that the fence may be
+ * lowered for the others: those left to the host, and those that go back to it
+ * since their claim has failed.
+ */
 static bool vfs_are_safe(const struct steps *a, int32_t pf)
 {
+	bool releases = a->plan->rules->settings.on_failure == FAILURE_RELEASE;
+
 	for (size_t i = 0; i < a->devices->n; i++) {
 		struct device d = a->devices->dev[i];
 
-		if (d.pf != pf || a->plan->verdict[i].action != ACTION_CLAIM)
+		if (d.pf != pf || a->plan->verdict[i].action != ACTION_CLAIM || a->state[i].released || (releases && a->state[i].failed))
 			continue;
 		scan_override(a->root, &d);
 		if (!d.override[0])
@@ -288,13 +325,18 @@ static bool vfs_are_safe(const struct steps *a, int32_t pf)
 
 void steps_raise_fence(struct steps *a, const struct device *pf, const char *path)
 {
+	struct device d = *pf;
 	char addr[ADDR_MAX];
 	int r = -EIO;
 
-	for (int i = 0; r < 0 && i < FENCE_TRIES; i++)
+	for (int i = 0; r < 0 && i < FENCE_TRIES; i++) {
 		r = steps_write(a, path, "0");
-	if (r == 0)
-		return;
+		/* whatever that says */
+		if (read_fence_back(a, &d) == 0)
+			return;
+		if (r == 0)
+			r = -EIO;
+	}
 	a->unfenced++;
 	report_say(a->report, LEVEL_ERR, "%s: its VFs are not fenced: sriov_drivers_autoprobe: cannot write \"0\": %s (%d)",
 		   text_addr(addr, pf->addr), text_error(-r), -r);
@@ -309,6 +351,42 @@ static bool vfs_are_busy(const struct steps *a, int32_t pf)
 	return false;
 }
 
+static bool is_behind_fence(const struct steps *a, const struct device *d)
+{
+	return d->pf >= 0 && (a->devices->dev[d->pf].fenced || a->plan->verdict[d->pf].fence);
+}
+
+/* Have the host's driver for a device loaded. Of many alike it is asked for the first. */
+static void load_host_driver(struct steps *a, const struct device *d)
+{
+	char modalias[MODALIAS_MAX];
+
+	if (scan_modalias(a->root, d, modalias, sizeof(modalias)) < 0 || strcmp(modalias, a->modalias) == 0)
+		return;
+	strcpy(a->modalias, modalias);
+	load(a, modalias);
+}
+
+int steps_hand(struct steps *a, int32_t dev)
+{
+	const struct device *d = &a->devices->dev[dev];
+	bool fenced = is_behind_fence(a, d);
+	char path[PATH_SIZE], addr[ADDR_MAX];
+	int r = 0;
+
+	if (fenced && !vfs_are_safe(a, d->pf))
+		return -EAGAIN;
+	if (fenced) {
+		load_host_driver(a, d);
+		r = steps_write(a, device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe"), "1");
+	}
+	if (r == 0)
+		r = steps_write(a, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
+	if (fenced)
+		steps_raise_fence(a, &a->devices->dev[d->pf], path);
+	return r == -EINVAL ? 0 : r;
+}
+
 /*
  * Have the host's driver loaded and bind a device. Behind the fence no driver
  * is probed on a VF without an override: the fence is down only while the
@@ -317,9 +395,9 @@ static bool vfs_are_busy(const struct steps *a, int32_t pf)
  */
 static bool hand_over(struct steps *a, size_t step, const struct device *d)
 {
-	bool fenced = d->pf >= 0 && (a->devices->dev[d->pf].fenced || a->plan->verdict[d->pf].fence);
+	bool fenced = is_behind_fence(a, d);
 	int32_t dev = a->plan->step[step].dev;
-	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
+	char path[PATH_SIZE], addr[ADDR_MAX];
 	bool overtaken;
 	int r = 0;
 
@@ -335,10 +413,7 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 		steps_fail(a, dev, STEP_HAND, 0);
 		return true;
 	}
-	if (scan_modalias(a->root, d, modalias, sizeof(modalias)) == 0 && strcmp(modalias, a->modalias) != 0) {
-		strcpy(a->modalias, modalias);
-		load(a, modalias);
-	}
+	load_host_driver(a, d);
 	if (fenced)
 		r = steps_write(a, device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe"), "1");
 	if (r == 0)
@@ -451,6 +526,17 @@ static bool may_bind_later(const struct steps *a, int32_t dev)
 	       driver_registered(&a->drivers, str_of(v->driver)) && !(driver_is_vfio(v->driver) && d->group < 0);
 }
 
+/* Whether the kernel has put off, or could not do, the probe of a device for the host. */
+static bool is_put_off(const struct steps *a, const struct step *s)
+{
+	const struct progress *st = &a->state[s->dev];
+
+	if (s->operation != STEP_HAND || !st->error || st->failed || st->busy)
+		return false;
+	scan_driver(a->root, &a->devices->dev[s->dev]);
+	return !a->devices->dev[s->dev].driver[0];
+}
+
 /* Read the driver links back, and ask again for a while where the kernel may have deferred the probe. */
 static void settle(struct steps *a)
 {
@@ -460,9 +546,15 @@ static void settle(struct steps *a)
 		bool again = false;
 
 		for (size_t i = 0; i < a->plan->steps; i++) {
-			int32_t dev = a->plan->step[i].dev;
+			const struct step *step = &a->plan->step[i];
+			int32_t dev = step->dev;
 
-			if (a->plan->step[i].operation != STEP_PROBE)
+			if (is_put_off(a, step)) {
+				again = true;
+				if (waited > 0)
+					hand_over(a, i, &a->devices->dev[dev]);
+			}
+			if (step->operation != STEP_PROBE)
 				continue;
 			scan_driver(a->root, &a->devices->dev[dev]);
 			/* arm64 gives it one as a driver is bound (judge_iommu() in plan.c) */
@@ -500,9 +592,14 @@ void steps_do(struct steps *a)
 {
 	run_steps(a);
 	settle(a);
-	for (size_t i = 0; i < a->plan->steps; i++)
+	for (size_t i = 0; i < a->plan->steps; i++) {
+		const struct step *s = &a->plan->step[i];
+
 		if (!a->done[i])
-			a->state[a->plan->step[i].dev].unfinished = true;
+			a->state[s->dev].unfinished = true;
+		else if (is_put_off(a, s))
+			steps_fail(a, s->dev, STEP_PROBE, a->state[s->dev].error);
+	}
 	for (size_t i = 0; i < a->devices->n; i++)
 		a->state[i].unfinished |= a->state[i].busy;
 }

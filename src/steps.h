@@ -17,8 +17,9 @@ struct progress {
 	bool unfinished;	/* in the end, not all of its steps have been done */
 	unsigned round;		/* of run_steps(), in which one of its steps could not be done yet: nor can those after it */
 	bool failed;
+	bool released;		/* its claim has failed, and it goes back to the host */
 	enum operation operation;	/* what failed, or is under way */
-	int error;
+	int error;		/* of that, or of a probe that may come to something nevertheless */
 	unsigned tries;		/* how often a driver was taken off it, or asked for once more */
 	char taken_from[DRIVER_MAX];
 };
@@ -37,7 +38,8 @@ struct steps {
 	struct progress *state;		/* one a device */
 	bool *done;			/* one a step */
 	bool registering;		/* a driver that has a device is being registered */
-	struct answer direct;		/* of the last steps_write() */
+	struct answer direct;		/* to a steps_write(), */
+	int32_t last_direct;		/* each of which has a number of its own, from -1 down */
 	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
 	unsigned unfenced;		/* PFs whose fence could not be raised */
 };
@@ -51,6 +53,14 @@ void steps_do(struct steps *a);
 
 /* A write outside the plan's steps. It waits for all that are under way. 0 or -errno. */
 int steps_write(struct steps *a, const char *path, const char *value);
+
+/*
+ * Have the host's driver bind a device that has no override any more. Behind
+ * the fence its module is loaded too, and the fence is down only meanwhile.
+ * The driver's link tells what came of it. 0; -EAGAIN where a claimed VF beside
+ * it would not be safe; or -errno.
+ */
+int steps_hand(struct steps *a, int32_t dev);
 
 /* Raise a PF's fence that is down, by its sriov_drivers_autoprobe, or say that it is. */
 void steps_raise_fence(struct steps *a, const struct device *pf, const char *path);

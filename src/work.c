@@ -303,12 +303,12 @@ void pool_overtake(struct pool *pool)
 		pool->worker[i].stuck = pool->worker[i].awake;
 }
 
-bool pool_cancel(struct pool *pool, int32_t keep, int32_t *task)
+bool pool_cancel(struct pool *pool, int32_t *task)
 {
 	for (struct request *q = pool->queue; pool->tasks > 0 && q < pool->queue + QUEUE_MAX; q++) {
 		struct answer answer;
 
-		if (state_of(q) != SLOT_QUEUED || q->task == keep || !take(q, SLOT_ENDED))
+		if (state_of(q) != SLOT_QUEUED || !take(q, SLOT_ENDED))
 			continue;
 		give_answer(pool, q, &answer);
 		*task = answer.task;

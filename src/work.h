@@ -59,8 +59,8 @@ bool pool_flows(const struct pool *pool);
 /* Let what is queued overtake the writes that are under way. */
 void pool_overtake(struct pool *pool);
 
-/* Take a write back that has not been begun, and is not for a certain task. False where there is none. */
-bool pool_cancel(struct pool *pool, int32_t keep, int32_t *task);
+/* Take a write back that has not been begun. False where there is none. */
+bool pool_cancel(struct pool *pool, int32_t *task);
 
 /* A child that runs one function, and the pipe on which it tells the result. */
 struct child {

@@ -617,6 +617,7 @@ static int write_attribute(const char *path, const char *value)
 	const char *rest;
 	struct model_device *d = find(path, &rest);
 	char device_dir[PATH_SIZE];
+	int deferrals;
 
 	if (strcmp(path, "sys/bus/pci/drivers_probe") == 0) {
 		snprintf(device_dir, sizeof(device_dir), "%s/%s", devices_dir, value);
@@ -625,8 +626,9 @@ static int write_attribute(const char *path, const char *value)
 			d->gone |= d->vanishes;
 		if (!d || d->gone)
 			return -ENODEV;
+		deferrals = d->deferrals;
 		probe_all(d);
-		return 0;
+		return d->says_einval && d->deferrals < deferrals ? -EINVAL : 0;
 	}
 	if (!d)
 		return -ENOENT;
@@ -638,7 +640,10 @@ static int write_attribute(const char *path, const char *value)
 		return 0;
 	}
 	if (d->total_vfs && strcmp(rest, "sriov_drivers_autoprobe") == 0) {
-		d->fenced = strcmp(value, "0") == 0;
+		if (d->fence_deaf > 0)
+			d->fence_deaf--;
+		else
+			d->fenced = strcmp(value, "0") == 0;
 		return 0;
 	}
 	if (d->total_vfs && strcmp(rest, "sriov_numvfs") == 0)

@@ -31,9 +31,11 @@ struct model_device {
 	char override[DRIVER_MAX];
 	bool refuses;			/* every probe fails */
 	int deferrals;			/* so many probes are deferred first */
+	bool says_einval;		/* which a write to drivers_probe then answers with EINVAL, as newer kernels do */
 	bool hangs;			/* unbind and probe never end */
 	int override_ms, unbind_ms;	/* how long these writes take */
 	int probe_ms;			/* how long the next write to drivers_probe takes until it comes to the device */
+	int fence_deaf;			/* so many writes to sriov_drivers_autoprobe have success and no effect */
 	int fence_ms;			/* how long a write to sriov_drivers_autoprobe goes on after it has had its effect */
 	int registering;		/* so many looks at its driver before that can be unbound from it */
 	bool late;			/* its native driver is just about to have it when the override is written */

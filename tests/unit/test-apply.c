@@ -11,6 +11,7 @@
 #include "../../src/apply.h"
 #include "../../src/clock.h"
 #include "../../src/run.h"
+#include "../../src/steps.h"
 #include "../../src/work.h"
 #include "model.h"
 #include "tap.h"
@@ -63,6 +64,11 @@ static bool override_is(int device, const char *driver)
 static bool logged(const char *text)
 {
 	return strstr(m->log, text) != NULL;
+}
+
+static bool probed(const char *text)
+{
+	return strstr(m->probes, text) != NULL;
 }
 
 static unsigned times(const char *text, const char *in)
@@ -158,6 +164,16 @@ static void claims(void)
 	m->device[0].deferrals = 2;
 	t = apply_rules("claim 01:00.0\n");
 	ok(t.claimed == 1 && driver_is(0, "vfio-pci"), "a deferred probe is waited for");
+	machine();
+	m->device[0].deferrals = 2;
+	m->device[0].says_einval = true;
+	t = apply_rules("claim 01:00.0\n");
+	ok(t.claimed == 1 && t.failed == 0 && driver_is(0, "vfio-pci"), "also where drivers_probe answers with EINVAL");
+	machine();
+	m->device[0].deferrals = 1 << 30;
+	m->device[0].says_einval = true;
+	t = apply_rules("claim 01:00.0\n");
+	ok(t.failed == 1 && logged("vfio-pci did not bind: Invalid argument (22); does it support this device?"), "which is told where the driver never binds");
 
 	machine();
 	m->device[2].registering = 5;
@@ -298,6 +314,96 @@ static void by_hand(void)
 	   "and asked for once more where the write that was to bind it came behind the fence");
 }
 
+/* What goes to the host from behind the fence, and what is told of it. */
+static void behind_the_fence(void)
+{
+	struct tally t;
+
+	sriov_machine();
+	t = apply_rules("on-failure release\nvfs 05:00.0=2\nclaim vf0@05:00.0 driver=no-such\n");
+	ok(t.failed == 1 && t.claimed == 1 && driver_is(1, "igbvf") && override_is(1, "") && driver_is(2, "vfio-pci") && m->device[0].fenced &&
+	   logged("0000:05:10.0 [8086:10ca]: not claimed: there is no driver no-such; released to igbvf\n"),
+	   "a VF that is released since its claim failed gets the host's driver through the fence, which is up again");
+	ok(!probed("05:10.2 igbvf"), "and the claimed one beside it is never probed by that");
+	sriov_machine();
+	m->module[1][0] = '\0';
+	apply_rules("on-failure release\nvfs 05:00.0=2\nclaim vf0@05:00.0 driver=no-such\n");
+	ok(driver_is(1, "") && m->device[0].fenced && logged("; released; no driver of the host has it\n"), "where the host has none, it is not said to be released to it");
+	sriov_machine();
+	m->device[2].refuses = true;
+	t = apply_rules("on-failure release\nvfs 05:00.0=3\nclaim vf0@05:00.0 vf2@05:00.0 driver=no-such\n");
+	ok(t.failed == 3 && driver_is(1, "igbvf") && driver_is(3, "igbvf") && override_is(2, "") && m->device[0].fenced,
+	   "of several that fail none keeps another from the host");
+	sriov_machine();
+	model_register("igbvf");
+	m->device[0].num_vfs = 2;
+	m->device[1].gone = m->device[2].gone = false;
+	m->device[1].hangs = true;
+	t = apply_rules("timeout 1\non-failure release\nclaim vf0@05:00.0\nclaim vf1@05:00.0 driver=no-such\n");
+	ok(driver_is(2, "igbvf") && override_is(1, "vfio-pci") && m->device[0].fenced, "nor does a claim that hangs, once its override is there");
+
+	sriov_machine();
+	m->device[1].group = m->device[2].group = 10;
+	t = apply_rules("group refuse\nvfs 05:00.0=2\nclaim 8086:10ca@05:10.4\nkeep vf1@05:00.0\n");
+	ok(t.refused == 1 && driver_is(1, "igbvf") && driver_is(2, "igbvf") && m->device[0].fenced, "a VF that is refused for its group's sake is the host's");
+	sriov_machine();
+	m->device[0].fenced = true;
+	m->device[0].num_vfs = 2;
+	m->device[1].gone = m->device[2].gone = false;
+	t = apply_rules("claim vf0@05:00.0\nclaim 8086:1520@05:10.2\n");
+	ok(t.refused == 1 && driver_is(1, "vfio-pci") && driver_is(2, "igbvf") && m->device[0].fenced, "and so is one that is not what was expected");
+}
+
+/* A host's driver whose probe is deferred, for so many times. */
+static void put_off(int deferrals)
+{
+	sriov_machine();
+	m->device[2].deferrals = deferrals;
+	m->device[2].says_einval = true;
+}
+
+static void deferred_for_the_host(void)
+{
+	char vf[] = "05:10.2";
+	struct tally t;
+
+	put_off(2);
+	t = apply_rules("vfs 05:00.0=2\nkeep vf1@05:00.0\n");
+	ok(t.failed == 0 && driver_is(2, "igbvf") && m->device[0].fenced, "a VF whose probe by the host's driver is deferred is handed over again");
+	put_off(1 << 30);
+	t = apply_rules("vfs 05:00.0=2\nkeep vf1@05:00.0\n");
+	ok(t.failed == 1 && m->device[0].fenced && logged("not handed to the host: drivers_probe: cannot write the address: Invalid argument (22)\n"),
+	   "and where that never comes to anything, it is told");
+	sriov_machine();
+	apply_rules("vfs 05:00.0=2\n");
+	m->device[2].deferrals = 2;
+	m->device[2].says_einval = true;
+	ok(run_on(COMMAND_RELEASE, vf, false) == EXIT_HOLDS && driver_is(2, "igbvf"), "the same for one that is released by hand");
+}
+
+/* Writes outside the plan's steps. */
+static void direct_writes(void)
+{
+	const struct root root = { .fd = -1, .path = "/" };
+	const struct report report = { .root = &root };
+	struct device dev[2] = { { .pf = -1 }, { .pf = -1 } };
+	struct devices devices = { .dev = dev, .n = 2 };
+	struct plan plan = { .devices = &devices };
+	struct outcome outcome[2];
+	struct steps a = { .plan = &plan, .devices = &devices, .root = &root, .report = &report, .outcome = outcome };
+	int first, second;
+
+	machine();
+	m->device[0].override_ms = 500;
+	m->device[1].override_ms = 600;
+	ok(steps_init(&a), "writes can be made outside the steps");
+	first = steps_write(&a, "sys/bus/pci/devices/0000:01:00.0/driver_override", "x");
+	a.deadline_us = clock_us() + 5000000;
+	second = steps_write(&a, "sys/bus/pci/devices/0000:02:00.0/driver_override", "y");
+	ok(first == -ETIMEDOUT && second == 0 && override_is(0, "x") && override_is(1, "y"), "the late answer to one does not pass for another's");
+	steps_free(&a);
+}
+
 /* What is done with a device is done in its order, though its writes end while those of another are waited for. */
 static void in_order(void)
 {
@@ -341,11 +447,6 @@ static void released(void)
 	ok(stays_released("bind", false), "nor when that driver has bound it, which would have no end, though there is no status file");
 }
 
-static bool probed(const char *text)
-{
-	return strstr(m->probes, text) != NULL;
-}
-
 static void vfs(void)
 {
 	struct tally t;
@@ -372,6 +473,23 @@ static void vfs(void)
 	ok(t.claimed == 2 && driver_is(1, "vfio-pci") && driver_is(2, "vfio-pci") && driver_is(3, "igbvf") && driver_is(4, "igbvf"),
 	   "kept VFs end with the host's driver");
 	ok(!probed("05:10.0 igbvf") && !probed("05:10.2 igbvf") && m->device[0].fenced, "and the claimed ones were never probed by it");
+
+	sriov_machine();
+	m->device[0].fence_deaf = 2;
+	t = apply_rules("vfs 05:00.0=2\n");
+	ok(m->device[0].fenced && t.claimed == 2 && t.failed == 0, "a fence whose write had success and no effect is raised again");
+	sriov_machine();
+	m->device[0].fence_deaf = 1 << 30;
+	t = apply_rules("vfs 05:00.0=2\n");
+	ok(t.failed > 0 && t.vfs == 0 && logged("0000:05:00.0: its VFs are not fenced: sriov_drivers_autoprobe: cannot write \"0\": Input/output error (5)") &&
+	   m->device[0].num_vfs == 0, "where it never has one, that is told, and no VFs are made");
+	sriov_machine();
+	apply_rules("vfs 05:00.0=4\nkeep vf2-3@05:00.0\n");
+	m->device[3].driver[0] = '\0';
+	m->device[0].fence_ms = 1500;
+	m->log[0] = '\0';
+	apply_rules("timeout 1\nvfs 05:00.0=4\nkeep vf2-3@05:00.0\n");
+	ok(m->device[0].fenced && !logged("not fenced"), "one that is up again is not said to be down, though the write that raised it goes on");
 
 	sriov_machine();
 	m->device[0].driver[0] = '\0';
@@ -441,6 +559,9 @@ int main(void)
 	names();
 	failures();
 	vfs();
+	behind_the_fence();
+	deferred_for_the_host();
+	direct_writes();
 	by_hand();
 	in_order();
 	released();
