@@ -239,7 +239,7 @@ uninstall: ## remove what install installed, but not the rules, and renew the in
 
 # The unit tests: each with all of preclaim but main, and the model kernel in place of what reaches the real one.
 UNIT_OBJECTS = $(filter-out preclaim.o sysfs.o,$(SOURCES:src/%.c=%.o)) model.o tree.o
-UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc mmap fork pipe execve poll clock_us)
+UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc mmap fork pipe2 execve poll clock_us)
 comma = ,
 build/unit-gcc/test-%: build/san-gcc/test-%.o $(UNIT_OBJECTS:%=build/san-gcc/%)
 	$(call say,LINK $@)mkdir -p $(@D) && $(HOSTCC) $(SANITIZE) $(UNIT_WRAPS) -o $@ $^
@@ -262,7 +262,7 @@ build/unit-clang/show-%: build/san-clang/show-%.o $(SHOW_OBJECTS:%=build/san-cla
 	$(call say,LINK $@)mkdir -p $(@D) && $(CLANG) $(SANITIZE) -o $@ $^
 
 # preclaim with all that it is made of, whose calls of the C library fail as asked.
-HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir readdir read write pipe fork poll waitpid execve \
+HOSTILE_CALLS = main malloc calloc realloc strdup mmap fdopendir readdir read write pipe2 fork poll waitpid execve \
 	mkdirat mknodat renameat flock socket bind openat close sysfs_open
 HOSTILE_LDFLAGS = $(HOSTILE_CALLS:%=-Wl,--wrap=%)
 build/unit-gcc/hostile: build/san-gcc/hostile.o $(SOURCES:src/%.c=build/san-gcc/%.o)

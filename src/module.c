@@ -6,6 +6,7 @@
 #include "module.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,12 +38,13 @@ int module_start(struct modprobe *out, const struct root *root, const char *name
 		return -EPERM;
 	if (!find_modprobe(root, path, sizeof(path)))
 		return -ENOENT;
-	if (pipe(ends) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	out->pid = fork();
 	if (out->pid == 0) {
-		close(ends[0]);
-		execve(path, (char **)argv, environ);
+		/* nothing else of ours is left open in it */
+		if (dup(ends[1]) >= 0)
+			execve(path, (char **)argv, environ);
 		_exit(127);
 	}
 	close(ends[1]);

@@ -9,6 +9,7 @@
 #include "work.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -99,9 +100,10 @@ static int start_worker(struct pool *pool, struct worker *w)
 {
 	int wake[2], ended[2];
 
-	if (pipe(wake) < 0)
+	/* a modprobe that hangs would keep workers waiting for what comes through them */
+	if (pipe2(wake, O_CLOEXEC) < 0)
 		return -errno;
-	if (pipe(ended) < 0) {
+	if (pipe2(ended, O_CLOEXEC) < 0) {
 		int r = -errno;
 
 		close(wake[0]);
@@ -334,7 +336,7 @@ int child_start(struct child *out, void (*run)(void *ctx, void *result), void *c
 	unsigned char result[RESULT_MAX];
 	int ends[2];
 
-	if (pipe(ends) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	out->pid = fork();
 	if (out->pid == 0) {

@@ -79,7 +79,7 @@ WRAP("memory", void *, mmap, MAP_FAILED, (void *at, size_t len, int protection, 
 WRAP("memory", DIR *, fdopendir, NULL, (int fd), (fd))
 WRAP("list", struct dirent *, readdir, NULL, (DIR *dir), (dir))
 WRAP("read", ssize_t, read, -1, (int fd, void *buf, size_t size), (fd, buf, size))
-WRAP("process", int, pipe, -1, (int *ends), (ends))
+WRAP("process", int, pipe2, -1, (int *ends, int flags), (ends, flags))
 WRAP("process", pid_t, fork, -1, (void), ())
 WRAP("wait", int, poll, -1, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout))
 WRAP("wait", pid_t, waitpid, -1, (pid_t pid, int *status, int options), (pid, status, options))

@@ -31,6 +31,7 @@ const char *const verb_name[VERBS] = {
 static const char devices_dir[] = "sys/bus/pci/devices";
 
 enum {
+	FDS = 256,		/* more than a run ever has open */
 	LEFT_S = 20,		/* what is left of a test that was killed ends after that */
 	LOOK_NS = 200000,	/* how often those who wait look whether nothing happens any more, */
 	LOOK_MOST_NS = 4000000,	/* the longer they wait the less */
@@ -305,13 +306,13 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
 pid_t __real_fork(void);
-int __real_pipe(int ends[2]);
+int __real_pipe2(int ends[2], int flags);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 pid_t __wrap_fork(void);
-int __wrap_pipe(int ends[2]);
+int __wrap_pipe2(int ends[2], int flags);
 int __wrap_execve(const char *path, char *const argv[], char *const env[]);
 
 static bool fails(enum verb verb)
@@ -377,9 +378,9 @@ pid_t __wrap_fork(void)
 	return pid;
 }
 
-int __wrap_pipe(int ends[2])
+int __wrap_pipe2(int ends[2], int flags)
 {
-	return fails(VERB_PIPE) ? -1 : __real_pipe(ends);
+	return fails(VERB_PIPE) ? -1 : __real_pipe2(ends, flags);
 }
 
 /* All waiting of preclaim's is by these two. */
@@ -480,6 +481,16 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	return r;
 }
 
+int model_processes(void)
+{
+	unsigned long times = 0;
+	int n = 0;
+
+	for (struct process *p = m->process; p < m->process + MODEL_PROCESSES; p++)
+		n += p->pid > 0 && p->pid != m->owner && state_of(p->pid, &times) != GONE;
+	return n;
+}
+
 int model_fork(void)
 {
 	return __real_fork();
@@ -494,6 +505,9 @@ int __wrap_execve(const char *path, char *const argv[], char *const env[])
 	(void)env;
 	if (operation(VERB_MODPROBE, path, name, &cut) < 0)
 		return -1;
+	for (int fd = 0; fd < FDS; fd++)
+		if (fcntl(fd, F_GETFD) == FD_CLOEXEC)
+			close(fd);
 	if (cut)
 		_exit(1);
 	if (m->modprobe_hangs)

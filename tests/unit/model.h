@@ -135,6 +135,9 @@ void model_register_hosts(void);
 /* Number of the device at an address, -1 where none ever is. */
 int model_find(const char *addr);
 
+/* How many processes a run has left behind that have not ended. */
+int model_processes(void);
+
 /* "write" and so on */
 extern const char *const verb_name[VERBS];
 

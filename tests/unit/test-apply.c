@@ -80,6 +80,14 @@ static unsigned times(const char *text, const char *in)
 	return n;
 }
 
+/* Whether but so many processes of a run remain, in a moment: the others have to come to their end. */
+static bool remains(int n)
+{
+	for (int tries = 0; tries < 200 && model_processes() != n; tries++)
+		usleep(10000);
+	return model_processes() == n;
+}
+
 /* So many NICs, each in a group of its own. */
 static void nics(int n)
 {
@@ -256,6 +264,7 @@ static void failures(void)
 	t = apply_rules("timeout 1\nclaim 01:00.0 03:00.0\n");
 	ok(t.failed == 2 && override_is(0, "vfio-pci") && override_is(2, "vfio-pci") && driver_is(2, ""),
 	   "where modprobe hangs the devices are out of the host's reach all the same");
+	ok(remains(1), "and it is the only process that remains");
 }
 
 /* A PF with four VFs, whose driver is there; igbvf would like the VFs, and is a module. */
