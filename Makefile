@@ -272,7 +272,7 @@ build/cover/hostile: tests/unit/hostile.c $(COVERED) build/cover/cover-exit.o
 
 # One program, whose name chooses what the input is.
 # The tree is not what is looked for: without sanitizers it takes less of the time.
-FUZZ_OBJECTS = $(filter-out preclaim.o sysfs.o module.o,$(SOURCES:src/%.c=%.o)) fuzz.o
+FUZZ_OBJECTS = $(filter-out preclaim.o sysfs.o module.o work.o,$(SOURCES:src/%.c=%.o)) fuzz.o
 build/fuzz/fuzz: $(FUZZ_OBJECTS:%=build/san-clang/%) build/plain/tree.o build/plain/still.o
 	$(call say,LINK $@)mkdir -p $(@D) && $(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $^
 	$(Q)for target in $(FUZZ_TARGETS); do ln -f $@ build/fuzz/$$target; done

@@ -189,14 +189,11 @@ static void take_back(struct steps *a, int32_t dev)
 }
 
 /* Without its override the next host driver may have a device, whatever holds it now. */
-static bool override_failed(const struct steps *a, int32_t dev)
+static bool override_failed(struct steps *a, int32_t dev)
 {
-	struct device d = a->devices->dev[dev];
-
 	if (!a->state[dev].failed || a->state[dev].operation != STEP_OVERRIDE)
 		return false;
-	scan_override(a->root, &d);
-	return strcmp(d.override, a->plan->verdict[dev].driver) != 0;
+	return strcmp(steps_override(a, dev), a->plan->verdict[dev].driver) != 0;
 }
 
 /* One line and one outcome for a device that is to be claimed. */
@@ -239,9 +236,8 @@ static void conclude_release(struct steps *a, int32_t dev, struct tally *tally)
 	}
 	d->error = 0;
 	scan_driver(a->root, d);
-	scan_override(a->root, d);
-	if (!a->state[dev].failed && !d->error && d->override[0])
-		steps_fail(a, dev, STEP_CLEAR, -EBUSY);
+	if (steps_override(a, dev)[0] && !a->state[dev].failed && !d->error)
+		steps_fail(a, dev, STEP_CLEAR, d->hung ? -ETIMEDOUT : -EBUSY);
 	else if (!a->state[dev].failed && !d->error && d->driver[0] &&
 		 (driver_is_for_guests(d->driver) || strcmp(d->driver, a->state[dev].taken_from) == 0))
 		steps_fail(a, dev, STEP_UNBIND, -EBUSY);

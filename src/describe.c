@@ -283,7 +283,9 @@ static void vfs_text(const struct plan *plan, int32_t i, struct text *t)
 	const struct verdict *v = &plan->verdict[i];
 
 	describe_device(plan, i, t);
-	text_add(t, " vfs %d, has %d of %d (", v->vfs, plan->devices->dev[i].num_vfs, plan->devices->dev[i].total_vfs);
+	text_add(t, " vfs %d, has ", v->vfs);
+	text_add(t, plan->devices->dev[i].num_vfs < 0 ? "?" : "%d", plan->devices->dev[i].num_vfs);
+	text_add(t, " of %d (", plan->devices->dev[i].total_vfs);
 	describe_rule(plan, v->vfs_rule, v->vfs_selector, t);
 	text_add(t, ")\n");
 }

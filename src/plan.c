@@ -232,7 +232,7 @@ bool plan_conflicts(const struct plan *plan, int32_t i)
 	if (plan->verdict[i].action == ACTION_CLAIM || plan->verdict[i].refused_by_group || device_is_bridge(d))
 		return false;
 	if (!d->driver[0])
-		return !d->override[0];
+		return !d->override[0] || d->hung;
 	return !driver_is_for_guests(d->driver);
 }
 
@@ -563,7 +563,7 @@ static bool waits_behind_fence(const struct plan *plan, size_t i)
 {
 	const struct device *d = &plan->devices->dev[i];
 
-	return plan_wants(plan, i) && d->pf >= 0 && plan->verdict[d->pf].fence && !d->driver[0] && !d->override[0] &&
+	return plan_wants(plan, i) && d->pf >= 0 && plan->verdict[d->pf].fence && !d->driver[0] && (!d->override[0] || d->hung) &&
 	       plan->verdict[i].action != ACTION_CLAIM;
 }
 

@@ -51,7 +51,7 @@ struct device {
 	int32_t vf_index;	/* a VF: its number below the PF, -1 where it is not known */
 	int32_t group;		/* IOMMU group, -1 without one */
 	int32_t total_vfs;	/* sriov_totalvfs, 0 without SR-IOV */
-	int32_t num_vfs;	/* sriov_numvfs, read where a rule gives it VFs */
+	int32_t num_vfs;	/* sriov_numvfs, read where a rule gives it VFs; -1 where the read has not ended */
 	int32_t vf_device;	/* a PF: the device id that its VFs have, -1 where it is not known, */
 	int32_t vf_offset, vf_stride;	/* and where they will be, counted from the PF; -1 where it is not known */
 	bool fenced;		/* sriov_drivers_autoprobe is 0: no driver is probed on a VF without an override */
@@ -62,10 +62,12 @@ struct device {
 	bool boot_display;	/* the firmware's console is on it, or it is the only display */
 	bool carries_by_ids;	/* it is only known that a device with its ids does */
 	char driver[DRIVER_MAX];	/* "" without one */
-	char override[DRIVER_MAX];	/* driver_override, "" where unset */
+	char override[DRIVER_MAX];	/* driver_override, "" where unset, "?" where the read has not ended */
 	char variant[DRIVER_MAX];	/* what driver=auto means for it, "" where no rule says auto */
 	int error;		/* -errno of what is there and could not be read, 0 where all could */
 	const char *unread;	/* and its name */
+	uint8_t ask;		/* what scan_asked() is to read of it */
+	uint8_t hung;		/* and what of that it has not read in time */
 };
 
 /* Classes of devices of which it may not be known what the machine needs. */

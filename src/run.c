@@ -152,16 +152,6 @@ static int say_booted(const struct run *run)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* What list and status show of devices that no rule asks for. */
-static void read_all_details(struct run *run)
-{
-	for (size_t i = 0; i < run->now.devices.n; i++) {
-		scan_override(&run->root, &run->now.devices.dev[i]);
-		if (run->now.devices.dev[i].total_vfs > 0)
-			scan_num_vfs(&run->root, &run->now.devices.dev[i]);
-	}
-}
-
 /* All that was printed is out, before messages follow it. EXIT_HOLDS, or an exit status after telling why not. */
 static int end_output(const struct run *run)
 {
@@ -187,7 +177,6 @@ static int list(struct run *run)
 
 	if (r != EXIT_HOLDS)
 		return r;
-	read_all_details(run);
 	if (run->options->json)
 		r = show_json(&run->now.plan, &run->now.drivers, &run->root, true);
 	else
@@ -204,7 +193,6 @@ static int status(struct run *run)
 
 	if (r != EXIT_HOLDS)
 		return r;
-	read_all_details(run);
 	if (run->options->json)
 		r = show_json(&run->now.plan, &run->now.drivers, &run->root, false);
 	else
@@ -222,8 +210,7 @@ static int print_plan(struct run *run)
 	if (r != EXIT_HOLDS)
 		return r;
 	if (run->options->json) {
-		read_all_details(run);
-		r = show_json(&run->now.plan, &run->now.drivers, &run->root, false);
+			r = show_json(&run->now.plan, &run->now.drivers, &run->root, false);
 	} else {
 		r = show_platform(&run->now.plan, &run->now.drivers, &run->root);
 		describe_plan(&run->now.plan, put);
@@ -592,6 +579,7 @@ enum exit_status run_command(const struct options *options)
 			.report = &run.report,
 			.config = &run.config,
 			.by_hand = options->command >= COMMAND_CLAIM,
+			.looks = options->command >= COMMAND_CHECK && options->command <= COMMAND_STATUS,
 			.warns = options->command == COMMAND_CHECK,
 		},
 	};
@@ -618,6 +606,7 @@ enum exit_status run_command(const struct options *options)
 		r = perform(&run);
 	}
 	survey_drop(&run.now);
+	pool_close(&run.now.reads);
 	config_free(&run.config);
 	free(run.now.asked);
 	close(run.root.fd);

@@ -17,7 +17,12 @@
 static const char devices_dir[] = "sys/bus/pci/devices";
 static const char drivers_dir[] = "sys/bus/pci/drivers";
 
+/* In the order of their bits. */
+static const char *const ask_name[] = { "driver_override", "sriov_numvfs" };
+
 enum {
+	ASKS = sizeof(ask_name) / sizeof(ask_name[0]),
+	PATIENCE_MS = 200,	/* after that what hangs is left: most reads take no time, and a probe may never end */
 	LINK_MAX = 1024,
 	AROUND_MAX = 512,	/* with more than these to read for a few, all can be read */
 };
@@ -146,20 +151,68 @@ static int32_t own_number(const struct root *own, struct device *d, const char *
 	return read_number(own, name, d, name, scan);
 }
 
-void scan_override(const struct root *root, struct device *d)
+/* What a read has come to. */
+static void set_asked(struct device *d, unsigned which, const char *value, int error)
 {
-	char path[PATH_SIZE], value[4096 + 1];
-	struct str s;
-	int r = sysfs_read(root, device_path(path, d->addr, "driver_override"), value, sizeof(value));
+	struct str s = str_of(value);
+	uint32_t n;
 
-	d->override[0] = '\0';
-	note_error(d, "driver_override", r);
-	if (r < 0)
-		return;
-	s = str_of(value);
+	d->hung &= (uint8_t)~(1u << which);
+	note_error(d, ask_name[which], error);
 	s.len = str_find(s, '\n');
-	if (!str_is(s, "(null)"))
-		set_driver(d->override, s);
+	if (1 << which == ASK_OVERRIDE)
+		set_driver(d->override, str_is(s, "(null)") ? str_of("") : s);
+	else
+		d->num_vfs = scan_decimal(&s, &n) > 0 && n <= UINT16_MAX ? (int32_t)n : str_is(s, "?") ? -1 : 0;
+}
+
+/* Take in what has been read. False where nothing comes. */
+static bool take_answer(struct pool *reads, const struct devices *devices, int32_t first, size_t *waiting)
+{
+	struct answer answer;
+
+	if (pool_wait(reads, PATIENCE_MS, &answer) < 0)
+		return false;
+	/* what was left at an earlier time may come now */
+	if (answer.task < first)
+		return true;
+	answer.task -= first;
+	set_asked(&devices->dev[answer.task / ASKS], (unsigned)answer.task % ASKS, answer.value, answer.error);
+	--*waiting;
+	return true;
+}
+
+void scan_asked(struct pool *reads, const struct devices *devices)
+{
+	int32_t first = reads->next_task;
+	size_t waiting = 0;
+	bool flows = true;
+
+	for (size_t i = 0; i < devices->n * ASKS; i++) {
+		struct device *d = &devices->dev[i / ASKS];
+		unsigned which = i % ASKS;
+		char path[PATH_SIZE];
+		int r;
+
+		if (!(d->ask >> which & 1))
+			continue;
+		/* what nobody knows is neither unset nor any driver's */
+		set_asked(d, which, "?", 0);
+		d->ask &= (uint8_t)~(1u << which);
+		d->hung |= (uint8_t)(1u << which);
+		device_path(path, d->addr, ask_name[which]);
+		while ((r = pool_read(reads, first + (int32_t)i, path)) == -EBUSY && flows)
+			flows = take_answer(reads, devices, first, &waiting);
+		if (r == 0)
+			waiting++;
+		else if (r != -EBUSY && r != -EALREADY)
+			set_asked(d, which, "", r);
+	}
+	while (waiting > 0 && flows)
+		flows = take_answer(reads, devices, first, &waiting);
+	if (waiting > 0)
+		pool_overtake(reads);
+	reads->next_task = first + (int32_t)(devices->n * ASKS);
 }
 
 static void read_driver(const struct root *root, const char *path, struct device *d)

@@ -5,6 +5,7 @@
 #include "preclaim.h"
 #include "report.h"
 #include "sysfs.h"
+#include "work.h"
 
 /*
  * Read every PCI function below sys/bus/pci/devices. What vanishes meanwhile
@@ -30,10 +31,21 @@ void drivers_free(struct drivers *drivers);
 bool scan_module_driver(const struct root *root, const char *module, char out[DRIVER_MAX]);
 
 /*
- * Read a device's driver_override, or its driver link, as it is now. An unset
- * or unreadable one is ""; what could not be read is noted in the device.
+ * What hangs as long as a probe or the making of VFs does, since its show()
+ * takes the device's lock (driver_override_show() in drivers/pci/pci-sysfs.c
+ * and sriov_numvfs_show() in drivers/pci/iov.c of the kernel). A bit for each.
  */
-void scan_override(const struct root *root, struct device *d);
+enum { ASK_OVERRIDE = 1, ASK_NUM_VFS = 2 };
+
+/*
+ * Read all that devices are asked for ("ask"), by workers: what takes long is
+ * left ("hung") as soon as nothing else comes in for a while either. An
+ * override that is unset or unreadable is "", one that is left "?". Errors are
+ * noted in the device.
+ */
+void scan_asked(struct pool *reads, const struct devices *devices);
+
+/* Read a device's driver link, as it is now. Without one it is ""; what could not be read is noted in the device. */
 void scan_driver(const struct root *root, struct device *d);
 
 /* Read a device's IOMMU group, and leave what is known where it has none. 0 or -errno. */

@@ -211,7 +211,7 @@ static void add_device(struct table *table, const struct plan *plan, size_t i, c
 	add_cell(table, d->override);
 	t = text_in(cell, sizeof(cell));
 	if (d->total_vfs > 0)
-		text_add(&t, "%d/%d", d->num_vfs, d->total_vfs);
+		text_add(&t, d->num_vfs < 0 ? "?/%d" : "%d/%d", d->num_vfs < 0 ? d->total_vfs : d->num_vfs, d->total_vfs);
 	else if (d->pf >= 0)
 		text_add(&t, "of %s", text_addr(addr, plan->devices->dev[d->pf].addr));
 	add_cell(table, cell);
@@ -291,7 +291,7 @@ static void add_wanted(struct table *table, const struct plan *plan, size_t i, b
 	add_cell(table, cell);
 	t = text_in(cell, sizeof(cell));
 	if (vfs)
-		text_add(&t, "%d VFs", d->num_vfs);
+		text_add(&t, d->num_vfs < 0 ? "? VFs" : "%d VFs", d->num_vfs);
 	else
 		text_add(&t, "%s", d->driver[0] ? d->driver : "no driver");
 	add_cell(table, cell);

@@ -162,6 +162,18 @@ int steps_write(struct steps *a, const char *path, const char *value)
 	return a->direct.error;
 }
 
+const char *steps_override(struct steps *a, int32_t dev)
+{
+	struct device *d = &a->devices->dev[dev];
+
+	do {
+		d->ask = ASK_OVERRIDE;
+		scan_asked(&a->reads, a->devices);
+		clock_nap(d->hung ? SETTLE_FIRST_MS : 0);
+	} while (d->hung && remaining_ms(a) > 0);
+	return d->override;
+}
+
 bool steps_bound(const struct steps *a, int32_t dev)
 {
 	return strcmp(a->plan->verdict[dev].driver, a->devices->dev[dev].driver) == 0;
@@ -179,7 +191,7 @@ static bool is_registering(struct steps *a, const struct device *d)
 	if (sysfs_exists(a->root, device_path(unbind, d->addr, "driver/unbind")) ||
 	    sysfs_exists(a->root, device_path(uevent, d->addr, "driver/uevent")))
 		return false;
-	a->registering = true;
+	a->waits = true;
 	return true;
 }
 
@@ -302,24 +314,24 @@ static void load_module(struct steps *a, const char *driver)
 		report_say(a->report, LEVEL_ERR, "module %s: loaded, but it registers no PCI driver of this name", name);
 }
 
-/*
- * Whether every claimed VF of a PF has its override, so that the fence may be
- * lowered for the others: those left to the host, and those that go back to it
- * since their claim has failed.
- */
-static bool vfs_are_safe(const struct steps *a, int32_t pf)
+/* Whether a VF of a PF is claimed, and does not go back to the host since that has failed. */
+static bool stays_claimed(const struct steps *a, size_t i, int32_t pf)
 {
-	bool releases = a->plan->rules->settings.on_failure == FAILURE_RELEASE;
+	bool goes_back = a->state[i].failed && a->plan->rules->settings.on_failure == FAILURE_RELEASE;
 
-	for (size_t i = 0; i < a->devices->n; i++) {
-		struct device d = a->devices->dev[i];
+	return a->devices->dev[i].pf == pf && a->plan->verdict[i].action == ACTION_CLAIM && !a->state[i].released && !goes_back;
+}
 
-		if (d.pf != pf || a->plan->verdict[i].action != ACTION_CLAIM || a->state[i].released || (releases && a->state[i].failed))
-			continue;
-		scan_override(a->root, &d);
-		if (!d.override[0])
+/* Whether every claimed VF of a PF has its override, so that the fence may be lowered for the others. */
+static bool vfs_are_safe(struct steps *a, int32_t pf)
+{
+	for (size_t i = 0; i < a->devices->n; i++)
+		if (stays_claimed(a, i, pf))
+			a->devices->dev[i].ask = ASK_OVERRIDE;
+	scan_asked(&a->reads, a->devices);
+	for (size_t i = 0; i < a->devices->n; i++)
+		if (stays_claimed(a, i, pf) && (!a->devices->dev[i].override[0] || a->devices->dev[i].hung))
 			return false;
-	}
 	return true;
 }
 
@@ -342,12 +354,14 @@ void steps_raise_fence(struct steps *a, const struct device *pf, const char *pat
 		   text_addr(addr, pf->addr), text_error(-r), -r);
 }
 
-/* Whether a write for one of a PF's VFs is under way. */
-static bool vfs_are_busy(const struct steps *a, int32_t pf)
+/* Whether it may become known in a moment that a PF's claimed VFs are safe: a write for one of them, or a read, is under way. */
+static bool vfs_are_busy(struct steps *a, int32_t pf)
 {
-	for (size_t i = 0; i < a->devices->n; i++)
-		if (a->devices->dev[i].pf == pf && a->state[i].busy)
+	for (size_t i = 0; i < a->devices->n; i++) {
+		a->waits |= stays_claimed(a, i, pf) && a->devices->dev[i].hung;
+		if (a->waits || (a->devices->dev[i].pf == pf && a->state[i].busy))
 			return true;
+	}
 	return false;
 }
 
@@ -490,7 +504,7 @@ static void run_steps(struct steps *a)
 
 	do {
 		all_done = true;
-		a->registering = false;
+		a->waits = false;
 		round++;
 		for (size_t i = 0; i < a->plan->steps; i++) {
 			struct progress *st = &a->state[a->plan->step[i].dev];
@@ -510,10 +524,10 @@ static void run_steps(struct steps *a)
 		}
 		flush(a);
 		/* the end of that cannot be waited for, only looked for */
-		if (a->registering)
+		if (a->waits)
 			wait_one(a, SETTLE_FIRST_MS);
 	} while ((!all_done || pool_busy(&a->pool)) && remaining_ms(a) > 0 &&
-		 (a->registering || !pool_busy(&a->pool) || wait_one(a, remaining_ms(a))));
+		 (a->waits || !pool_busy(&a->pool) || wait_one(a, remaining_ms(a))));
 }
 
 /* Whether a claimed device, not held by the driver we asked for, may still be: its probe may have been deferred. */
@@ -577,7 +591,7 @@ static void settle(struct steps *a)
 
 bool steps_init(struct steps *a)
 {
-	a->pool = pool_new(a->root);
+	a->pool = a->reads = pool_new(a->root);
 	a->state = calloc(a->devices->n + 1, sizeof(*a->state));
 	a->done = calloc(a->plan->steps + 1, sizeof(*a->done));
 	if (!a->state || !a->done)
@@ -607,6 +621,7 @@ void steps_do(struct steps *a)
 void steps_free(struct steps *a)
 {
 	pool_close(&a->pool);
+	pool_close(&a->reads);
 	drivers_free(&a->drivers);
 	free(a->state);
 	free(a->done);

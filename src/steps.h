@@ -32,12 +32,12 @@ struct steps {
 	const struct report *report;
 	uint64_t deadline_us;
 	struct outcome *outcome;	/* one a device, for the time that its writes take */
-	struct pool pool;
+	struct pool pool, reads;	/* of writes, and of the reads that may hang */
 	struct drivers drivers;		/* registered now, */
 	bool unlisted;			/* or it is not known which */
 	struct progress *state;		/* one a device */
 	bool *done;			/* one a step */
-	bool registering;		/* a driver that has a device is being registered */
+	bool waits;			/* for a driver that has a device and is being registered, or for a read */
 	struct answer direct;		/* to a steps_write(), */
 	int32_t last_direct;		/* each of which has a number of its own, from -1 down */
 	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
@@ -53,6 +53,9 @@ void steps_do(struct steps *a);
 
 /* A write outside the plan's steps. It waits for all that are under way. 0 or -errno. */
 int steps_write(struct steps *a, const char *path, const char *value);
+
+/* A device's override as it is now; see scan_asked(), but that this waits as long as there is time left. */
+const char *steps_override(struct steps *a, int32_t dev);
 
 /*
  * Have the host's driver bind a device that has no override any more. Behind

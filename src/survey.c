@@ -121,11 +121,12 @@ static void read_details(struct survey *s)
 		struct device *d = &s->devices.dev[i];
 
 		if (s->match.choice[i].rule >= 0 || (!d->driver[0] && !device_is_bridge(d)))
-			scan_override(s->root, d);
+			d->ask |= ASK_OVERRIDE;
 		if (s->match.choice[i].fence && (!s->only || s->only[i]))
-			scan_num_vfs(s->root, d);
+			d->ask |= ASK_NUM_VFS;
 		d->released = was_released(s, i);
 	}
+	scan_asked(&s->reads, &s->devices);
 	for (size_t i = 0; i < s->devices.n; i++)
 		if (asks_for_users(s, i))
 			scan_in_use(s->root, &s->devices.dev[i]);
@@ -208,6 +209,10 @@ static void say_unread(struct survey *s)
 		const struct device *d = &s->devices.dev[i];
 		char addr[ADDR_MAX];
 
+		/* what is to be written is written nevertheless, and a PF has a process of its own that waits */
+		if (d->hung)
+			report_say(s->report, LEVEL_WARNING, "%s: %s: reading it takes long, as long as a driver is at work on the device",
+				   text_addr(addr, d->addr), d->hung & ASK_OVERRIDE ? "driver_override" : "sriov_numvfs");
 		if (!d->error)
 			continue;
 		s->incomplete = true;
@@ -331,15 +336,29 @@ static int look(struct survey *s)
 	return r < 0 ? give_up(s, "cannot make a plan", r) : 0;
 }
 
+/* What is shown of devices that no rule is about. No plan depends on it. */
+static void read_rest(struct survey *s)
+{
+	for (size_t i = 0; i < s->devices.n; i++)
+		s->devices.dev[i].ask = ASK_OVERRIDE | (s->devices.dev[i].total_vfs > 0 ? ASK_NUM_VFS : 0);
+	scan_asked(&s->reads, &s->devices);
+}
+
 int survey_make(struct survey *s)
 {
-	int r = look(s);
+	int r;
+
+	if (!s->reads.root)
+		s->reads = pool_new(s->root);
+	r = look(s);
 
 	for (int i = 1; r == 0 && i < LOOKS_MAX && is_outdated(s); i++) {
 		clock_nap(LOOK_AGAIN_MS);
 		survey_drop(s);
 		r = look(s);
 	}
+	if (r == 0 && s->looks)
+		read_rest(s);
 	if (r == 0)
 		say_unread(s);
 	return r;

@@ -15,10 +15,12 @@ struct survey {
 	const struct report *report;
 	const struct config *config;
 	bool by_hand;		/* it is for claim or release: what uses the devices matters */
+	bool looks;		/* it is to show what there is: of each device all is read */
 	bool warns;		/* what protects devices and cannot be followed is to be told; it is told once */
 	struct addr *asked;	/* the devices that the run is about; none: all */
 	size_t n_asked;
 	bool only_vfs;		/* it is about their VFs, not themselves */
+	struct pool reads;	/* those that may hang; it outlives survey_drop(), so that what hangs is asked for once */
 
 	struct devices devices;
 	struct drivers drivers;
@@ -31,7 +33,8 @@ struct survey {
 
 /*
  * From the machine as it is now to the plan; once more where VFs have appeared
- * meanwhile. 0 or -errno after telling why not; survey_drop() in either case.
+ * meanwhile. 0 or -errno after telling why not; survey_drop() in either case,
+ * and in the end pool_close() for reads.
  */
 int survey_make(struct survey *s);
 void survey_drop(struct survey *s);

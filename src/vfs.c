@@ -69,6 +69,13 @@ enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *roo
 	struct text t = text_in(line, sizeof(line));
 	int r = plan->verdict[pf].fence && wanted > 0 ? raise_fence(root, &d) : 0;
 
+	/* unlike a survey this may wait for others who make its VFs */
+	if (d.num_vfs < 0)
+		scan_num_vfs(root, &d);
+	*vfs = (unsigned)d.num_vfs;
+	*us = 0;
+	if (d.num_vfs == wanted)
+		return RESULT_CREATED;
 	describe_device(plan, pf, &t);
 	if (r < 0) {
 		*vfs = (unsigned)d.num_vfs;

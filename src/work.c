@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writes that may block. A driver's probe, remove or sriov_configure runs
- * inside the write(2) that asks for it, and may take seconds or never end; so
- * they are made by a child, and when that takes long another goes on. The
+ * Writes that may block, and reads that wait for them. A driver's probe, remove
+ * or sriov_configure runs inside the write(2) that asks for it, and may take
+ * seconds or never end; so they are made by a child, and when that takes long
+ * another goes on. The
  * queue is in memory that all share, and a child says only that it has come to
  * its end: to say so of each write would cost more than most of them do.
  */
@@ -26,9 +27,10 @@ enum {
 
 enum { SLOT_FREE, SLOT_QUEUED, SLOT_ENDED };
 
-/* A write in the queue. */
+/* A write or a read in the queue. */
 struct request {
 	int state;		/* SLOT_*, or the negative PID of the child that is at it */
+	bool reads;
 	int32_t task;		/* what it is for, as the caller counts */
 	int32_t error;
 	uint32_t us;
@@ -38,8 +40,6 @@ struct request {
 
 struct pool pool_new(const struct root *root)
 {
-	/* an answer to a run that has ended must not kill the worker before its other writes */
-	signal(SIGPIPE, SIG_IGN);
 	return (struct pool){ .root = root };
 }
 
@@ -69,12 +69,25 @@ static struct request *find_state(const struct pool *pool, int state)
 	return NULL;
 }
 
+/* Read an attribute as far as it fits. 0 or -errno. */
+static int read_value(const struct root *root, const char *path, char value[VALUE_SIZE])
+{
+	char page[4096 + 1];
+	int r = sysfs_read(root, path, page, sizeof(page));
+
+	page[r < 0 ? 0 : VALUE_SIZE - 1] = '\0';
+	strcpy(value, page);
+	return r < 0 ? r : 0;
+}
+
 /* The child: until the pipe is closed. Whoever waits for our output must not wait for a write that hangs. */
 static _Noreturn void work(const struct pool *pool, int wake, int ended)
 {
 	int self = -(int)getpid();
 	char byte;
 
+	/* an answer to a run that has ended must not kill the worker before its other writes */
+	signal(SIGPIPE, SIG_IGN);
 	/* nor may the pipes of the others stay open when the parent closes them */
 	for (int fd = 0; fd < FDS; fd++)
 		if (fd != pool->root->fd && fd != wake && fd != ended)
@@ -86,7 +99,7 @@ static _Noreturn void work(const struct pool *pool, int wake, int ended)
 			if (state_of(q) != SLOT_QUEUED || !take(q, self))
 				continue;
 			start = clock_us();
-			q->error = sysfs_write(pool->root, q->path, q->value);
+			q->error = q->reads ? read_value(pool->root, q->path, q->value) : sysfs_write(pool->root, q->path, q->value);
 			q->us = (uint32_t)(clock_us() - start);
 			set_state(q, SLOT_ENDED);
 		}
@@ -129,11 +142,12 @@ static int start_worker(struct pool *pool, struct worker *w)
 	return 0;
 }
 
-int pool_write(struct pool *pool, int32_t task, const char *path, const char *value)
+/* value: what to write, NULL to read */
+static int put(struct pool *pool, int32_t task, const char *path, const char *value)
 {
 	struct request *q;
 
-	if (strlen(path) >= sizeof(q->path) || strlen(value) >= sizeof(q->value))
+	if (strlen(path) >= sizeof(q->path) || (value && strlen(value) >= sizeof(q->value)))
 		return -ENAMETOOLONG;
 	if (!pool->queue) {
 		void *queue = mmap(NULL, QUEUE_MAX * sizeof(*q), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -151,11 +165,34 @@ int pool_write(struct pool *pool, int32_t task, const char *path, const char *va
 		return -EBUSY;
 	q = &pool->queue[pool->next++];
 	q->task = task;
+	q->reads = !value;
 	strcpy(q->path, path);
-	strcpy(q->value, value);
+	if (value)
+		strcpy(q->value, value);
 	set_state(q, SLOT_QUEUED);
 	pool->tasks++;
 	return 0;
+}
+
+int pool_write(struct pool *pool, int32_t task, const char *path, const char *value)
+{
+	return put(pool, task, path, value);
+}
+
+int pool_read(struct pool *pool, int32_t task, const char *path)
+{
+	/* the workers of a process are not its children's */
+	if (pool->owner != getpid()) {
+		pool_close(pool);
+		pool->owner = getpid();
+	}
+	for (const struct request *q = pool->queue; pool->tasks > 0 && q < pool->queue + QUEUE_MAX; q++) {
+		int state = state_of(q);
+
+		if (state != SLOT_FREE && state != SLOT_ENDED && strcmp(q->path, path) == 0)
+			return -EALREADY;
+	}
+	return put(pool, task, path, NULL);
 }
 
 bool pool_busy(const struct pool *pool)
@@ -166,6 +203,7 @@ bool pool_busy(const struct pool *pool)
 static void give_answer(struct pool *pool, struct request *q, struct answer *out)
 {
 	*out = (struct answer){ .task = q->task, .error = q->error, .us = q->us };
+	memcpy(out->value, q->value, sizeof(out->value));
 	set_state(q, SLOT_FREE);
 	pool->tasks--;
 }
@@ -182,6 +220,7 @@ static struct worker *find_worker(struct pool *pool, bool awake)
 static int wake_worker(struct pool *pool)
 {
 	struct worker *w = find_worker(pool, false);
+	void (*before)(int);
 	int r;
 
 	if (!w) {
@@ -193,8 +232,11 @@ static int wake_worker(struct pool *pool)
 			return r;
 	}
 	/* that it has died comes to light as it is waited for */
-	if (write(w->wake, "", 1) != 1 && errno != EPIPE)
-		return -errno;
+	before = signal(SIGPIPE, SIG_IGN);
+	r = write(w->wake, "", 1) == 1 || errno == EPIPE ? 0 : -errno;
+	signal(SIGPIPE, before);
+	if (r < 0)
+		return r;
 	w->awake = true;
 	return 0;
 }
@@ -327,8 +369,7 @@ void pool_close(struct pool *pool)
 	}
 	if (pool->queue)
 		munmap(pool->queue, QUEUE_MAX * sizeof(*pool->queue));
-	pool->queue = NULL;
-	pool->n = 0;
+	*pool = pool_new(pool->root);
 }
 
 int child_start(struct child *out, void (*run)(void *ctx, void *result), void *ctx, size_t size)

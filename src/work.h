@@ -13,7 +13,7 @@ enum {
 	VALUE_SIZE = DRIVER_MAX + 8,
 };
 
-/* A child that works the queue off, so that a write that never returns hangs it and not us. */
+/* A child that works the queue off, so that what never returns hangs it and not us. */
 struct worker {
 	pid_t pid;
 	int wake, ended;	/* pipes: to it that there is something to do, from it that nothing is left */
@@ -26,14 +26,17 @@ struct pool {
 	struct request *queue;	/* shared with the children */
 	size_t next;		/* where the queue goes on */
 	size_t tasks;		/* without an answer yet */
+	int32_t next_task;	/* of reads that are asked for together: see scan_asked() */
+	pid_t owner;		/* of a pool for reads, the process whose workers these are */
 	struct worker worker[WORKERS_MAX];
 	size_t n;
 };
 
 struct answer {
 	int32_t task;
-	int32_t error;		/* 0 or -errno of the write */
+	int32_t error;		/* 0 or -errno of the write or read */
 	uint32_t us;		/* how long it took */
+	char value[VALUE_SIZE];	/* what was read, as far as it fits */
 };
 
 struct pool pool_new(const struct root *root);
@@ -46,6 +49,12 @@ void pool_close(struct pool *pool);
  * pool_wait() waits, and may overlap where they take long. 0, -EBUSY where there is no room in it, or -errno.
  */
 int pool_write(struct pool *pool, int32_t task, const char *path, const char *value);
+
+/*
+ * The same for a read. A pool has either writes or reads. 0, -EALREADY where
+ * one of that path has not ended yet, or as above.
+ */
+int pool_read(struct pool *pool, int32_t task, const char *path);
 
 /* Whether any write has not ended. */
 bool pool_busy(const struct pool *pool);

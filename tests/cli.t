@@ -566,6 +566,25 @@ for kind in absolute relative; do
 	apply 0 && grep -qx none "$top_of/override" && grep -q 'preclaim: done: ' "$top_of/kmsg" && [ ! -s err ] && [ -s "$top_of/run/preclaim/status" ] && untouched
 	ok 'it is written to where they lead in the tree'
 done
+# A read of a FIFO that nobody writes to hangs, as one of an attribute does whose device is locked.
+machine 'vfs 05:00.0=3' server-sriov
+hung="root/sys/bus/pci/devices/0000:05:00.0/sriov_numvfs root/sys/bus/pci/devices/0000:05:10.0/driver_override"
+# shellcheck disable=SC2086 # a list of words
+rm $hung && mkfifo $hung || exit
+ended=0
+for command in check 'check --image' 'check --json' list 'list --json' status 'status --json'; do
+	# shellcheck disable=SC2086 # a list of words
+	timeout 5 "$preclaim" $command --root root >"out $command" 2>err
+	[ $? -le 1 ] && grep -q '^preclaim: 0000:05:00.0: sriov_numvfs: reading it takes long' err && ended=$((ended + 1))
+done
+[ $ended = 7 ]
+ok 'no command waits for a read that hangs, and each says so'
+grep -q '^5	0000:05:00.0	.*	?/7	' 'out list' && grep -q '^9	0000:05:10.0	.*	?	' 'out list' && grep -q '	? VFs	NO	' 'out status' &&
+	grep -qF '0000:05:00.0 [8086:10c9] vfs 3, has ? of 7 (' 'out check'
+ok 'what they do not know they show as such'
+# those that read it can end
+for fifo in $hung; do : 1<>"$fifo"; done
+machine ''
 
 [ -s "$top/conf/preclaim.conf" ] && ! grep -vE '^[[:space:]]*(#|$)' "$top/conf/preclaim.conf" >err
 ok 'the example configuration changes nothing as it is'

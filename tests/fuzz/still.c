@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * In the place of src/sysfs.c and src/module.c: the machine of tree.c, on
- * which nothing can be written and no module be loaded.
+ * In the place of src/sysfs.c, src/module.c and src/work.c: the machine of
+ * tree.c, on which nothing can be written, no module be loaded and no read hang.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "../../src/module.h"
 #include "../../src/sysfs.h"
+#include "../../src/work.h"
 #include "tree.h"
 
 int sysfs_open(struct root *root, const char *path)
@@ -146,4 +148,91 @@ int module_wait(struct modprobe *modprobe, unsigned timeout_ms)
 void module_end(struct modprobe *modprobe)
 {
 	(void)modprobe;
+}
+
+struct pool pool_new(const struct root *root)
+{
+	return (struct pool){ .root = root };
+}
+
+void pool_close(struct pool *pool)
+{
+	(void)pool;
+}
+
+int pool_write(struct pool *pool, int32_t task, const char *path, const char *value)
+{
+	(void)task;
+	return sysfs_write(pool->root, path, value);
+}
+
+/* A read is made at once, and its answer fetched before the next. */
+static struct answer read_last;
+static bool is_read;
+
+int pool_read(struct pool *pool, int32_t task, const char *path)
+{
+	char page[4096 + 1];
+	int r;
+
+	if (is_read)
+		return -EBUSY;
+	r = sysfs_read(pool->root, path, page, sizeof(page));
+	read_last = (struct answer){ .task = task, .error = r < 0 ? r : 0 };
+	memcpy(read_last.value, page, r < 0 ? 0 : (size_t)r < sizeof(read_last.value) ? (size_t)r : sizeof(read_last.value) - 1);
+	is_read = true;
+	return 0;
+}
+
+int pool_wait(struct pool *pool, unsigned timeout_ms, struct answer *out)
+{
+	(void)pool;
+	(void)timeout_ms;
+	if (!is_read)
+		return -ETIMEDOUT;
+	*out = read_last;
+	is_read = false;
+	return 0;
+}
+
+bool pool_busy(const struct pool *pool)
+{
+	(void)pool;
+	return false;
+}
+
+bool pool_flows(const struct pool *pool)
+{
+	(void)pool;
+	return false;
+}
+
+void pool_overtake(struct pool *pool)
+{
+	(void)pool;
+}
+
+bool pool_cancel(struct pool *pool, int32_t *task)
+{
+	(void)pool;
+	(void)task;
+	return false;
+}
+
+int child_start(struct child *out, void (*run)(void *ctx, void *result), void *ctx, size_t size)
+{
+	(void)out;
+	(void)run;
+	(void)ctx;
+	(void)size;
+	return -EAGAIN;
+}
+
+int child_end(struct child *child, unsigned timeout_ms, void *result, size_t size)
+{
+	(void)child;
+	(void)timeout_ms;
+	(void)result;
+	(void)size;
+	return -ECHILD;
 }

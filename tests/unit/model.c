@@ -135,15 +135,17 @@ static void probe(struct model_device *d, const char *driver)
 	if (d->vf && m->device[d->vf_of].fenced && !d->override[0])
 		return;
 	snprintf(m->probes + strlen(m->probes), MODEL_LOG - strlen(m->probes), "%s %s\n", d->addr, driver);
-	if (d->hangs)
+	if (d->hangs || d->locked)
 		hang();
 	if (d->deferrals > 0) {
 		d->deferrals--;
 		return;
 	}
 	/* vfio-pci asks for the IOMMU group before anything else */
-	if (!d->refuses && !(d->group < 0 && strcmp(driver, "vfio-pci") == 0))
-		strcpy(d->driver, driver);
+	if (d->refuses || (d->group < 0 && strcmp(driver, "vfio-pci") == 0))
+		return;
+	strcpy(d->driver, driver);
+	d->bound_us = m->now_us;
 }
 
 static void probe_all(struct model_device *d)
@@ -586,8 +588,10 @@ int sysfs_read(const struct root *root, const char *path, char *buf, size_t size
 		hang();
 	if (d && d->total_vfs && strcmp(rest, "sriov_totalvfs") == 0)
 		return snprintf(buf, size, "%d\n", d->total_vfs);
-	if (d && d->total_vfs && strcmp(rest, "sriov_numvfs") == 0 && d->locked)
+	if (d && d->locked && (strcmp(rest, "sriov_numvfs") == 0 || strcmp(rest, "driver_override") == 0))
 		hang();
+	if (d && strcmp(rest, "sriov_numvfs") == 0)
+		poll(NULL, 0, __atomic_exchange_n(&d->numvfs_ms, 0, __ATOMIC_SEQ_CST));
 	if (d && d->total_vfs && strcmp(rest, "sriov_numvfs") == 0)
 		return snprintf(buf, size, "%d\n", d->num_vfs);
 	if (d && d->total_vfs && strcmp(rest, "sriov_drivers_autoprobe") == 0)
@@ -647,6 +651,8 @@ static int write_attribute(const char *path, const char *value)
 	if (!d)
 		return -ENOENT;
 	if (strcmp(rest, "driver_override") == 0) {
+		if (d->locked)
+			hang();
 		if (d->late)
 			strcpy(d->driver, d->native);
 		d->late = false;
@@ -666,7 +672,7 @@ static int write_attribute(const char *path, const char *value)
 		/* unbind_store() in drivers/base/bus.c */
 		if (strcmp(value, d->addr) != 0)
 			return -ENODEV;
-		if (d->hangs || !others_leave())
+		if (d->hangs || d->locked || !others_leave())
 			hang();
 		d->driver[0] = '\0';
 		return 0;

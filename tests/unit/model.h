@@ -45,8 +45,10 @@ struct model_device {
 	int total_vfs, num_vfs;		/* a PF; its VFs are gone until they are made */
 	int most_vfs;			/* its driver makes no more than these, 0: as many as asked */
 	int vfs_error;			/* errno of every write to sriov_numvfs */
-	bool vfs_hang;			/* a write to sriov_numvfs never ends, and holds the lock that a read of it takes */
-	bool locked;
+	bool vfs_hang;			/* a write to sriov_numvfs never ends, and holds the device's lock */
+	bool locked;			/* somebody holds that for good, and hangs all that takes it (device_lock()) */
+	int numvfs_ms;			/* how long the next read of sriov_numvfs takes */
+	uint64_t bound_us;		/* when its driver was bound */
 	bool fenced;			/* sriov_drivers_autoprobe is 0 */
 	int vf_of;			/* a VF: the number of its PF, and its own number from 1 */
 	int vf;

@@ -560,9 +560,65 @@ static void vfs(void)
 	   logged("something in /sys hangs"), "even a read that hangs does not");
 }
 
+/* How long it took, in milliseconds, until a driver was bound to a device. */
+static unsigned bound_ms(int device, uint64_t start_us)
+{
+	return (unsigned)((m->device[device].bound_us - start_us) / 1000);
+}
+
+/* Somebody holds a device's lock, and with it what reads its driver_override or sriov_numvfs. */
+static void locks(void)
+{
+	char first[] = "01:00.0";
+	uint64_t start;
+	struct tally t;
+
+	machine();
+	m->device[2].locked = true;
+	start = clock_us();
+	t = apply_rules("timeout 8\nclaim 01:00.0 03:00.0\n");
+	ok(t.claimed == 1 && t.failed == 1 && driver_is(0, "vfio-pci") && bound_ms(0, start) < 1000,
+	   "a device whose driver_override cannot be read, as a probe holds it, delays no other");
+	ok(logged("<4>preclaim: 0000:03:00.0: driver_override: reading it takes long") &&
+	   logged("<3>preclaim: 0000:03:00.0 [144d:a808]: not claimed yet: the write to driver_override has not ended"), "and it is told what hangs");
+	ok(clock_us() - start < 10000000, "the run ends in time");
+	start = clock_us();
+	t = apply_rules("timeout 8\nclaim 02:00.0 03:00.0\n");
+	ok(t.claimed == 1 && t.failed == 1 && driver_is(1, "vfio-pci") && bound_ms(1, start) < 1000, "nor does it in a second run");
+	machine();
+	m->device[1].locked = true;
+	start = clock_us();
+	t = apply_rules("timeout 8\nclaim 01:00.0\n");
+	ok(t.claimed == 1 && t.failed == 0 && bound_ms(0, start) < 1000 && clock_us() - start < 1000000, "nor does one that no rule is about");
+
+	sriov_machine();
+	m->device[0].locked = true;
+	m->device[5] = (struct model_device){ .addr = "0000:06:00.0", .modalias = NIC, .group = 6, .native = "e1000e" };
+	start = clock_us();
+	t = apply_rules("timeout 8\nvfs 05:00.0=3\nclaim 06:00.0\n");
+	ok(t.claimed == 1 && t.failed == 1 && bound_ms(5, start) < 1000 && m->device[0].fenced && clock_us() - start < 10000000,
+	   "a PF whose sriov_numvfs cannot be read is fenced, and delays no other");
+	ok(logged("<4>preclaim: 0000:05:00.0: sriov_numvfs: reading it takes long") && logged("0000:05:00.0 [8086:10c9]: sriov_numvfs: "), "and that is told");
+	sriov_machine();
+	m->device[0].numvfs_ms = 3000;
+	t = apply_rules("timeout 8\nvfs 05:00.0=3\n");
+	ok(t.claimed == 3 && t.vfs == 3 && t.failed == 0, "one that is read in the end gets its VFs");
+	m->device[0].numvfs_ms = 3000;
+	m->log[0] = '\0';
+	t = apply_rules("timeout 8\nvfs 05:00.0=3\n");
+	ok(t.claimed == 3 && t.vfs == 3 && t.failed == 0 && !logged("created"), "and is not said to have got what it had");
+	machine();
+	apply_rules("claim 01:00.0\n");
+	m->device[0].locked = true;
+	start = clock_us();
+	ok(run_on(COMMAND_RELEASE, first, false) == EXIT_NOT_HELD && logged("not released yet: the write to driver_override has not ended") &&
+	   clock_us() - start < 12000000, "a release ends too, and says what hangs");
+}
+
 int main(void)
 {
 	claims();
+	locks();
 	hangs();
 	overlaps();
 	names();
