@@ -114,8 +114,21 @@ static void status_line(const struct plan *plan, int32_t i, const struct outcome
 	text_add(t, " %llu\n", (unsigned long long)outcome->us);
 }
 
+/* A run that had nothing to do for a device, and comes to what an earlier one came to, took as long: IDS ACTION RESULT ... MICROSECONDS. */
+static void keep_time(struct str old, struct outcome *outcome)
+{
+	struct str word;
+	bool same = false;
+	uint32_t us;
+
+	for (int i = 0; token_word(&old, BLANKS, &word); i++)
+		same |= i == 2 && str_is(word, result_name[outcome->result]);
+	if (same && outcome->us == 0 && scan_decimal(&word, &us) > 0)
+		outcome->us = us;
+}
+
 /* Whether an earlier status line is out of date: its device has a new one, or is gone. */
-static bool is_old_line(const struct root *root, struct str line, const struct plan *plan, const struct outcome *outcome)
+static bool is_old_line(const struct root *root, struct str line, const struct plan *plan, struct outcome *outcome)
 {
 	char path[PATH_SIZE];
 	struct addr a;
@@ -124,8 +137,10 @@ static bool is_old_line(const struct root *root, struct str line, const struct p
 	if (!scan_addr(&line, &a))
 		return true;
 	i = device_find(plan->devices, a);
-	if (i >= 0)
+	if (i >= 0) {
+		keep_time(line, &outcome[i]);
 		return outcome[i].result != RESULT_NONE;
+	}
 	/* which is not worth a look at each of them in every run of udev's */
 	return !plan->devices->partial && !sysfs_exists(root, device_path(path, a, "modalias"));
 }
@@ -162,7 +177,7 @@ enum told report_told(const struct root *root, const struct device *d)
 	return told;
 }
 
-int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome)
+int report_status(const struct root *root, const struct plan *plan, struct outcome *outcome)
 {
 	char *old = NULL, *all;
 	size_t old_len = 0, size = 1;

@@ -52,9 +52,10 @@ enum told report_told(const struct root *root, const struct device *d);
 
 /*
  * Bring /run/preclaim/status up to date: a line for each device with an
- * outcome, before them those of earlier runs for other devices. The caller
+ * outcome, before them those of earlier runs for other devices. An outcome
+ * without a time has that of an earlier line which says the same. The caller
  * holds the run's lock. 0 or -errno.
  */
-int report_status(const struct root *root, const struct plan *plan, const struct outcome *outcome);
+int report_status(const struct root *root, const struct plan *plan, struct outcome *outcome);
 
 #endif

@@ -221,7 +221,7 @@ static int print_plan(struct run *run)
 	return r == EXIT_HOLDS ? say_found(run, plan_holds(&run->now.plan)) : r;
 }
 
-static void write_status(const struct run *run, const struct outcome *outcome)
+static void write_status(const struct run *run, struct outcome *outcome)
 {
 	int r = report_status(&run->root, &run->now.plan, outcome);
 

@@ -693,6 +693,8 @@ static void take_time(const char *path, const char *value)
 		poll(NULL, 0, d ? __atomic_exchange_n(&d->probe_ms, 0, __ATOMIC_SEQ_CST) : 0);
 	} else if (d && strcmp(rest, "driver_override") == 0) {
 		poll(NULL, 0, d->override_ms);
+	} else if (d && strcmp(rest, "sriov_numvfs") == 0) {
+		poll(NULL, 0, d->vfs_ms);
 	} else if (d && strcmp(rest, "driver/unbind") == 0) {
 		poll(NULL, 0, d->unbind_ms);
 	}

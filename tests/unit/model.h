@@ -48,6 +48,7 @@ struct model_device {
 	bool vfs_hang;			/* a write to sriov_numvfs never ends, and holds the device's lock */
 	bool locked;			/* somebody holds that for good, and hangs all that takes it (device_lock()) */
 	int numvfs_ms;			/* how long the next read of sriov_numvfs takes */
+	int vfs_ms;			/* how long a write to sriov_numvfs takes */
 	uint64_t bound_us;		/* when its driver was bound */
 	bool fenced;			/* sriov_drivers_autoprobe is 0 */
 	int vf_of;			/* a VF: the number of its PF, and its own number from 1 */

@@ -501,6 +501,18 @@ static void vfs(void)
 	ok(m->device[0].fenced && !logged("not fenced"), "one that is up again is not said to be down, though the write that raised it goes on");
 
 	sriov_machine();
+	m->device[0].vfs_ms = 500;
+	apply_rules("vfs 05:00.0=3\n");
+	apply_rules("vfs 05:00.0=3\n");
+	ok(strstr(m->status, " vfs created igb 5 /etc/preclaim.conf:1 500000\n") != NULL, "after which the status file still has how long the first one took");
+	m->device[0].vfs_ms = 300;
+	apply_rules("vfs 05:00.0=2\n");
+	ok(strstr(m->status, " vfs created igb 5 /etc/preclaim.conf:1 600000\n") != NULL, "and one that does something has its own time");
+	m->device[0].driver[0] = '\0';
+	apply_rules("vfs 05:00.0=3\n");
+	ok(strstr(m->status, " vfs waiting - 5 /etc/preclaim.conf:1 0\n") != NULL, "as has what came to something else");
+	sriov_machine();
+	sriov_machine();
 	m->device[0].driver[0] = '\0';
 	t = apply_rules("vfs 05:00.0=2\n");
 	ok(m->device[0].fenced && t.vfs == 0 && t.failed == 0 && logged("2 VFs are made when its driver is there"),
