@@ -24,6 +24,7 @@ enum {
 	ASKS = sizeof(ask_name) / sizeof(ask_name[0]),
 	PATIENCE_MS = 200,	/* after that what hangs is left: most reads take no time, and a probe may never end */
 	LINK_MAX = 1024,
+	CDEV_MAX = 16,
 	AROUND_MAX = 512,	/* with more than these to read for a few, all can be read */
 };
 
@@ -299,16 +300,78 @@ static void scan_places(const struct root *root, const struct root *own, struct 
 		parse_addr(str_of(name), &d->physfn);
 }
 
-void scan_in_use(const struct root *root, struct device *d)
-{
-	char path[PATH_SIZE];
-	struct text t = text_in(path, sizeof(path));
+/* Who has a device of iommufd's open. */
+struct users {
+	const struct root *root;
+	char cdev[CDEV_MAX], name[CDEV_MAX];	/* "vfio0", and what a process has open */
+	char fds[32], path[PATH_SIZE];		/* "proc/1/fd", and what is below that */
+};
 
-	text_add(&t, "dev/vfio/%d", d->group);
+static int take_cdev(void *ctx, const char *name)
+{
+	struct users *u = ctx;
+	struct text t = text_in(u->cdev, sizeof(u->cdev));
+
+	text_add(&t, "%s", name);
+	return 1;
+}
+
+/* A path in a container is another, but its last component is the same. */
+static int is_cdev(void *ctx, const char *fd)
+{
+	struct users *u = ctx;
+	struct text t = text_in(u->path, sizeof(u->path));
+	int r;
+
+	text_add(&t, "%s/%s", u->fds, fd);
+	r = sysfs_link(u->root, u->path, u->name, sizeof(u->name));
+	return r == 0 ? strcmp(u->name, u->cdev) == 0 : r != -ENOENT && r != -ENAMETOOLONG;
+}
+
+/* 1 where a process has it open, or where that cannot be told. */
+static int has_cdev(void *ctx, const char *pid)
+{
+	struct users *u = ctx;
+	struct text t = text_in(u->fds, sizeof(u->fds));
+	int r;
+
+	if (*pid < '1' || *pid > '9')
+		return 0;
+	text_add(&t, "proc/%s/fd", pid);
+	r = sysfs_list(u->root, u->fds, is_cdev, u);
+	return r != 0 && r != -ENOENT && r != -ESRCH;
+}
+
+/* That it is in use cannot be seen by opening it: it can be opened more than once (vfio_device_fops_cdev_open()). */
+static bool is_cdev_open(const struct root *root, const struct device *d)
+{
+	struct users u = { .root = root };
+
+	return sysfs_list(root, device_path(u.path, d->addr, "vfio-dev"), take_cdev, &u) != 1 ||
+	       !sysfs_exists(root, "proc/self/fd") || sysfs_list(root, "proc", has_cdev, &u) != 0;
+}
+
+static bool is_group_open(const struct root *root, const struct device *d)
+{
+	static const char *const forms[] = { "dev/vfio/%d", "dev/vfio/noiommu-%d" };
+	int r = -ENOENT;
+
+	for (int i = 0; i < 2 && r == -ENOENT; i++) {
+		char path[PATH_SIZE];
+		struct text t = text_in(path, sizeof(path));
+
+		text_add(&t, forms[i], d->group);
+		r = sysfs_try(root, path);
+	}
+	return r == -ENOENT ? is_cdev_open(root, d) : r < 0;
+}
+
+void scan_in_use(const struct root *root, struct device *d, bool opens)
+{
 	if (str_same_name(str_of(d->driver), "pci-stub") || !d->driver[0])
 		d->in_use = false;
 	else if (d->group >= 0 && driver_is_vfio(d->driver))
-		d->in_use = sysfs_is_busy(root, path);
+		d->in_use = opens && is_group_open(root, d);
 	else
 		d->in_use = true;
 }

@@ -62,10 +62,13 @@ void scan_num_vfs(const struct root *root, struct device *d);
 void scan_fence(const struct root *root, struct device *d);
 
 /*
- * Whether a VF is in use: by a host driver, or by a guest, which has its VFIO
- * group open (vfio_group_fops_open() lets only one in).
+ * Whether a device is in use: by a host driver, or by a guest, which has its
+ * VFIO group open (vfio_group_fops_open() in the kernel's drivers/vfio/group.c
+ * lets only one in), or, of a kernel without groups, its device of iommufd's.
+ * What cannot be told is in use. opens: no guest can open the group in the
+ * moment in which it is tried; without that what holds devices for guests is not in use.
  */
-void scan_in_use(const struct root *root, struct device *d);
+void scan_in_use(const struct root *root, struct device *d, bool opens);
 
 /* Read a device's modalias ("pci:v000010DEd..."). 0 or -errno. */
 int scan_modalias(const struct root *root, const struct device *d, char *buf, size_t size);

@@ -79,8 +79,7 @@ static void find_variants(struct survey *s)
 
 /*
  * Whether it matters who uses a device: before it is taken or given back by
- * hand, or before the number of its PF's VFs is changed. Asking opens its VFIO
- * group for a moment, in which no guest can open it.
+ * hand, or before the number of its PF's VFs is changed.
  */
 static bool asks_for_users(const struct survey *s, size_t i)
 {
@@ -129,7 +128,7 @@ static void read_details(struct survey *s)
 	scan_asked(&s->reads, &s->devices);
 	for (size_t i = 0; i < s->devices.n; i++)
 		if (asks_for_users(s, i))
-			scan_in_use(s->root, &s->devices.dev[i]);
+			scan_in_use(s->root, &s->devices.dev[i], !s->looks);
 	find_variants(s);
 }
 

@@ -15,7 +15,7 @@ struct survey {
 	const struct report *report;
 	const struct config *config;
 	bool by_hand;		/* it is for claim or release: what uses the devices matters */
-	bool looks;		/* it is to show what there is: of each device all is read */
+	bool looks;		/* it is to show what there is: of each device all is read, but no VFIO group is opened */
 	bool warns;		/* what protects devices and cannot be followed is to be told; it is told once */
 	struct addr *asked;	/* the devices that the run is about; none: all */
 	size_t n_asked;

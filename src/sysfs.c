@@ -329,14 +329,14 @@ int sysfs_may_write(const struct root *root, const char *path)
 	return access_at(root, path, W_OK);
 }
 
-bool sysfs_is_busy(const struct root *root, const char *path)
+int sysfs_try(const struct root *root, const char *path)
 {
 	int fd = open_at(root, path, O_RDWR);
 
 	if (fd < 0)
-		return fd == -EBUSY;
+		return fd;
 	close(fd);
-	return false;
+	return 0;
 }
 
 /* The directory, made where it is missing. No link is followed: /run belongs to root, but one planted earlier must not divert us. */

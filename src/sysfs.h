@@ -65,8 +65,8 @@ bool sysfs_exists(const struct root *root, const char *path);
 /* Whether the path can be written to: 0 or -errno (-EACCES without permission, -EROFS on a read-only sysfs). */
 int sysfs_may_write(const struct root *root, const char *path);
 
-/* Whether opening the path says that someone else has it (-EBUSY). */
-bool sysfs_is_busy(const struct root *root, const char *path);
+/* Whether the path can be opened for reading and writing; it is closed again. 0, -EBUSY where someone else has it, or -errno. */
+int sysfs_try(const struct root *root, const char *path);
 
 /* Append one record to a device or file that is there, in one write(2). 0 or -errno. */
 int sysfs_append(const struct root *root, const char *path, const char *record, size_t len);

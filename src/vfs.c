@@ -59,6 +59,23 @@ static int raise_fence(const struct root *root, struct device *d)
 	return d->fenced ? 0 : r < 0 ? r : -EIO;
 }
 
+/* Whether a VF is in use now that is not to be taken away. */
+static bool are_in_use(const struct plan *plan, int32_t pf, const struct root *root)
+{
+	bool in_use = false;
+
+	for (size_t i = 0; i < plan->devices->n; i++) {
+		struct device *vf = &plan->devices->dev[i];
+
+		if (vf->pf != pf)
+			continue;
+		scan_driver(root, vf);
+		scan_in_use(root, vf, true);
+		in_use |= plan_vf_stays(plan, i);
+	}
+	return in_use;
+}
+
 enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *root, const struct report *report, unsigned *vfs,
 		     uint64_t *us)
 {
@@ -77,6 +94,14 @@ enum result vfs_make(const struct plan *plan, int32_t pf, const struct root *roo
 	if (d.num_vfs == wanted)
 		return RESULT_CREATED;
 	describe_device(plan, pf, &t);
+	/* the survey's answer may be as old as the time limit */
+	plan->devices->dev[pf].num_vfs = d.num_vfs;
+	if (d.num_vfs > 0 && are_in_use(plan, pf, root)) {
+		t = text_in(line, sizeof(line));
+		describe_note(plan, &(struct note){ NOTE_VFS_IN_USE, LEVEL_ERR, pf, plan->verdict[pf].vfs_rule, plan->verdict[pf].vfs_selector }, &t);
+		report_say(report, LEVEL_ERR, "%s", line);
+		return RESULT_FAILED;
+	}
 	if (r < 0) {
 		*vfs = (unsigned)d.num_vfs;
 		*us = clock_us() - start;

@@ -72,11 +72,9 @@ int sysfs_may_write(const struct root *root, const char *path)
 	return sysfs_exists(root, path) ? -EROFS : -ENOENT;
 }
 
-bool sysfs_is_busy(const struct root *root, const char *path)
+int sysfs_try(const struct root *root, const char *path)
 {
-	(void)root;
-	(void)path;
-	return false;
+	return sysfs_exists(root, path) ? 0 : -ENOENT;
 }
 
 int sysfs_write(const struct root *root, const char *path, const char *value)

@@ -116,7 +116,7 @@ static const struct scenario scenarios[] = {
 enum {
 	STARTS = BIT(MODPROBE),
 	WRITES = BIT(WRITE) | BIT(APPEND) | BIT(REPLACE) | BIT(LOCK),
-	READS = BIT(ENTER) | BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK) | BIT(EXISTS) | BIT(MAY_WRITE) | BIT(IS_BUSY),
+	READS = BIT(ENTER) | BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK) | BIT(EXISTS) | BIT(MAY_WRITE) | BIT(TRY),
 	KERNEL = STARTS | WRITES | READS,
 };
 
@@ -388,7 +388,7 @@ static bool was_lied_to(void)
 
 	if (t->effect != EFFECT_FAIL && t->effect != EFFECT_FAIL_ON)
 		return false;
-	if (m->struck.verb == VERB_EXISTS || (m->struck.verb == VERB_IS_BUSY && t->number == EBUSY))
+	if (m->struck.verb == VERB_EXISTS || m->struck.verb == VERB_TRY)
 		return true;
 	return (BIT(ENTER) | BIT(LIST) | BIT(READ) | BIT(READ_ALL) | BIT(LINK)) >> m->struck.verb & 1 && (t->number == ENOENT || t->number == ENODEV);
 }

@@ -23,7 +23,7 @@
 
 const char *const verb_name[VERBS] = {
 	[VERB_LIST] = "list", [VERB_READ] = "read", [VERB_READ_ALL] = "read", [VERB_LINK] = "readlink", [VERB_EXISTS] = "access",
-	[VERB_MAY_WRITE] = "access for writing", [VERB_IS_BUSY] = "open", [VERB_WRITE] = "write", [VERB_APPEND] = "append to",
+	[VERB_MAY_WRITE] = "access for writing", [VERB_TRY] = "open", [VERB_WRITE] = "write", [VERB_APPEND] = "append to",
 	[VERB_REPLACE] = "replace", [VERB_LOCK] = "lock", [VERB_MODPROBE] = "modprobe", [VERB_MALLOC] = "malloc", [VERB_FORK] = "fork",
 	[VERB_PIPE] = "pipe", [VERB_ENTER] = "enter",
 };
@@ -814,17 +814,29 @@ int sysfs_may_write(const struct root *root, const char *path)
 	return simple(VERB_MAY_WRITE, path);
 }
 
-bool sysfs_is_busy(const struct root *root, const char *path)
+int sysfs_try(const struct root *root, const char *path)
 {
-	int r = simple(VERB_IS_BUSY, path);
+	static const char dir[] = "dev/vfio/", noiommu[] = "noiommu-";
+	const char *group = path + strlen(dir);
+	int r = simple(VERB_TRY, path);
 
 	(void)root;
-	if (r < 0)
-		return r == -EBUSY;
-	for (int i = 0; i < MODEL_DEVICES && m->device[i].addr; i++)
-		if (m->device[i].open && m->device[i].group == atoi(path + strlen("dev/vfio/")))
-			return true;
-	return false;
+	if (r < 0 || m->group_error)
+		return r < 0 ? r : -m->group_error;
+	if (m->groups != (strncmp(group, noiommu, strlen(noiommu)) == 0 ? GROUPS_NOIOMMU : GROUPS))
+		return -ENOENT;
+	group += m->groups == GROUPS_NOIOMMU ? strlen(noiommu) : 0;
+	for (int i = 0; i < MODEL_DEVICES && m->device[i].addr; i++) {
+		struct model_device *d = &m->device[i];
+
+		if (d->group != atoi(group))
+			continue;
+		if (d->open)
+			return -EBUSY;
+		if (d->opens_after > 0)
+			d->open = --d->opens_after == 0;
+	}
+	return 0;
 }
 
 int sysfs_append(const struct root *root, const char *path, const char *record, size_t len)

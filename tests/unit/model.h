@@ -40,6 +40,7 @@ struct model_device {
 	int registering;		/* so many looks at its driver before that can be unbound from it */
 	bool late;			/* its native driver is just about to have it when the override is written */
 	bool open;			/* a guest has its VFIO group open */
+	int opens_after;		/* it will, after so many looks */
 	bool gone;
 	bool vanishes;			/* when it is probed */
 	int total_vfs, num_vfs;		/* a PF; its VFs are gone until they are made */
@@ -47,8 +48,8 @@ struct model_device {
 	int vfs_error;			/* errno of every write to sriov_numvfs */
 	bool vfs_hang;			/* a write to sriov_numvfs never ends, and holds the device's lock */
 	bool locked;			/* somebody holds that for good, and hangs all that takes it (device_lock()) */
-	int numvfs_ms;			/* how long the next read of sriov_numvfs takes */
 	int vfs_ms;			/* how long a write to sriov_numvfs takes */
+	int numvfs_ms;			/* how long the next read of sriov_numvfs takes */
 	uint64_t bound_us;		/* when its driver was bound */
 	bool fenced;			/* sriov_drivers_autoprobe is 0 */
 	int vf_of;			/* a VF: the number of its PF, and its own number from 1 */
@@ -57,7 +58,7 @@ struct model_device {
 
 /* What can be asked of the model, and of the C library where that can fail. */
 enum verb {
-	VERB_LIST, VERB_READ, VERB_READ_ALL, VERB_LINK, VERB_EXISTS, VERB_MAY_WRITE, VERB_IS_BUSY, VERB_WRITE, VERB_APPEND,
+	VERB_LIST, VERB_READ, VERB_READ_ALL, VERB_LINK, VERB_EXISTS, VERB_MAY_WRITE, VERB_TRY, VERB_WRITE, VERB_APPEND,
 	VERB_REPLACE, VERB_LOCK, VERB_MODPROBE, VERB_MALLOC, VERB_FORK, VERB_PIPE, VERB_ENTER, VERBS,
 };
 
@@ -105,6 +106,8 @@ struct model {
 	const char *facts;		/* /etc/preclaim.image, or NULL */
 	int run_error;			/* errno of all that is written below /run */
 	bool modprobe_hangs;
+	enum { GROUPS, GROUPS_NOIOMMU, GROUPS_NONE } groups;	/* what /dev/vfio has: N, noiommu-N, or only devices/vfioN, which are files of the tree */
+	int group_error;		/* errno of opening any of them */
 	int together;			/* a driver lets go of a device only as it is asked for so many */
 	int asked;			/* that it has been asked for so far */
 	bool runs;			/* only then are operations counted */

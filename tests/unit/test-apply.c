@@ -12,7 +12,9 @@
 #include "../../src/clock.h"
 #include "../../src/run.h"
 #include "../../src/steps.h"
+#include "../../src/text.h"
 #include "../../src/work.h"
+#include "../fuzz/tree.h"
 #include "model.h"
 #include "tap.h"
 
@@ -323,6 +325,34 @@ static void by_hand(void)
 	   "and asked for once more where the write that was to bind it came behind the fence");
 }
 
+/* A claimed device, whose release is asked for where that is all that tells whether a guest has it. Whether it was released. */
+static bool is_free(int groups, int error, const char *tree)
+{
+	char first[] = "01:00.0";
+
+	machine();
+	apply_rules("claim 01:00.0\n");
+	m->groups = groups;
+	m->group_error = error;
+	tree_add_manifest(str_of(tree));
+	return run_on(COMMAND_RELEASE, first, false) == EXIT_HOLDS && override_is(0, "");
+}
+
+#define CDEV "sys/bus/pci/devices/0000:01:00.0/vfio-dev/vfio3/dev = 1:1\\n\ndev/vfio/devices/vfio3 =\n"
+#define PROCESSES "proc/self/fd/0 -> /dev/null\nproc/1/fd/0 -> /dev/null\nproc/77/fd/0 -> socket:[123456789012345]\n"
+
+static void in_use(void)
+{
+	ok(is_free(GROUPS, 0, ""), "what no guest has is released");
+	ok(!is_free(GROUPS, EBUSY, "") && !is_free(GROUPS, EACCES, "") && !is_free(GROUPS, EMFILE, "") && !is_free(GROUPS, EIO, ""),
+	   "where opening its group fails in any way, a guest may have it");
+	ok(is_free(GROUPS_NOIOMMU, 0, "") && !is_free(GROUPS_NONE, 0, ""), "the group may be one without an IOMMU, but some must be there");
+	ok(is_free(GROUPS_NONE, 0, CDEV PROCESSES), "or it is a device of iommufd's, which no process has open");
+	ok(!is_free(GROUPS_NONE, 0, CDEV PROCESSES "proc/77/fd/12 -> /dev/vfio/devices/vfio3\n"), "one may have it");
+	ok(is_free(GROUPS_NONE, 0, CDEV PROCESSES "proc/77/fd/12 -> /dev/vfio/devices/vfio33\n"), "or another");
+	ok(!is_free(GROUPS_NONE, 0, CDEV) && !is_free(GROUPS_NONE, 0, PROCESSES), "without /proc, or without the device, that cannot be told");
+}
+
 /* What goes to the host from behind the fence, and what is told of it. */
 static void behind_the_fence(void)
 {
@@ -470,6 +500,18 @@ static void vfs(void)
 	unsigned writes = m->writes;
 	t = apply_rules("vfs 05:00.0=3\n");
 	ok(t.vfs == 3 && t.claimed == 3 && m->writes == writes, "a second run writes nothing");
+	sriov_machine();
+	m->device[0].vfs_ms = 500;
+	apply_rules("vfs 05:00.0=3\n");
+	apply_rules("vfs 05:00.0=3\n");
+	ok(strstr(m->status, " vfs created igb 5 /etc/preclaim.conf:1 500000\n") != NULL, "after which the status file still has how long the first one took");
+	m->device[0].vfs_ms = 300;
+	apply_rules("vfs 05:00.0=2\n");
+	ok(strstr(m->status, " vfs created igb 5 /etc/preclaim.conf:1 600000\n") != NULL, "and one that does something has its own time");
+	m->device[0].driver[0] = '\0';
+	apply_rules("vfs 05:00.0=3\n");
+	ok(strstr(m->status, " vfs waiting - 5 /etc/preclaim.conf:1 0\n") != NULL, "as has what came to something else");
+	sriov_machine();
 	t = apply_rules("vfs 05:00.0=max\n");
 	ok(t.vfs == 4 && t.claimed == 4 && !probed("igbvf"), "another number is made where no VF is in use");
 
@@ -501,18 +543,6 @@ static void vfs(void)
 	ok(m->device[0].fenced && !logged("not fenced"), "one that is up again is not said to be down, though the write that raised it goes on");
 
 	sriov_machine();
-	m->device[0].vfs_ms = 500;
-	apply_rules("vfs 05:00.0=3\n");
-	apply_rules("vfs 05:00.0=3\n");
-	ok(strstr(m->status, " vfs created igb 5 /etc/preclaim.conf:1 500000\n") != NULL, "after which the status file still has how long the first one took");
-	m->device[0].vfs_ms = 300;
-	apply_rules("vfs 05:00.0=2\n");
-	ok(strstr(m->status, " vfs created igb 5 /etc/preclaim.conf:1 600000\n") != NULL, "and one that does something has its own time");
-	m->device[0].driver[0] = '\0';
-	apply_rules("vfs 05:00.0=3\n");
-	ok(strstr(m->status, " vfs waiting - 5 /etc/preclaim.conf:1 0\n") != NULL, "as has what came to something else");
-	sriov_machine();
-	sriov_machine();
 	m->device[0].driver[0] = '\0';
 	t = apply_rules("vfs 05:00.0=2\n");
 	ok(m->device[0].fenced && t.vfs == 0 && t.failed == 0 && logged("2 VFs are made when its driver is there"),
@@ -529,6 +559,13 @@ static void vfs(void)
 	   "VFs in use are not remade, and their user is named");
 	t = apply_rules("vfs 05:00.0=4\n");
 	ok(t.failed == 0 && t.vfs == 4 && t.claimed == 4, "VFs that the rules claim from their driver anyway are remade");
+
+	sriov_machine();
+	apply_rules("vfs 05:00.0=2\n");
+	m->device[2].opens_after = 1;
+	t = apply_rules("vfs 05:00.0=4\n");
+	ok(m->device[0].num_vfs == 2 && driver_is(2, "vfio-pci") && t.failed == 1 && logged("has 2 VFs, not 4, and they are in use: 0000:05:10.2 by a guest"),
+	   "nor are those that a guest has come to use since the run has begun");
 
 	sriov_machine();
 	apply_rules("claim vf0@05:00.0\n");
@@ -636,6 +673,7 @@ int main(void)
 	names();
 	failures();
 	vfs();
+	in_use();
 	behind_the_fence();
 	deferred_for_the_host();
 	direct_writes();
