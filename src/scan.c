@@ -160,11 +160,10 @@ static void set_asked(struct device *d, unsigned which, const char *value, int e
 
 	d->hung &= (uint8_t)~(1u << which);
 	note_error(d, ask_name[which], error);
-	s.len = str_find(s, '\n');
 	if (1 << which == ASK_OVERRIDE)
 		set_driver(d->override, str_is(s, "(null)") ? str_of("") : s);
 	else
-		d->num_vfs = scan_decimal(&s, &n) > 0 && n <= UINT16_MAX ? (int32_t)n : str_is(s, "?") ? -1 : 0;
+		d->num_vfs = scan_decimal(&s, &n) > 0 && n <= UINT16_MAX ? (int32_t)n : *value == '?' ? -1 : 0;
 }
 
 /* Take in what has been read. False where nothing comes. */

@@ -365,42 +365,6 @@ static bool vfs_are_busy(struct steps *a, int32_t pf)
 	return false;
 }
 
-static bool is_behind_fence(const struct steps *a, const struct device *d)
-{
-	return d->pf >= 0 && (a->devices->dev[d->pf].fenced || a->plan->verdict[d->pf].fence);
-}
-
-/* Have the host's driver for a device loaded. Of many alike it is asked for the first. */
-static void load_host_driver(struct steps *a, const struct device *d)
-{
-	char modalias[MODALIAS_MAX];
-
-	if (scan_modalias(a->root, d, modalias, sizeof(modalias)) < 0 || strcmp(modalias, a->modalias) == 0)
-		return;
-	strcpy(a->modalias, modalias);
-	load(a, modalias);
-}
-
-int steps_hand(struct steps *a, int32_t dev)
-{
-	const struct device *d = &a->devices->dev[dev];
-	bool fenced = is_behind_fence(a, d);
-	char path[PATH_SIZE], addr[ADDR_MAX];
-	int r = 0;
-
-	if (fenced && !vfs_are_safe(a, d->pf))
-		return -EAGAIN;
-	if (fenced) {
-		load_host_driver(a, d);
-		r = steps_write(a, device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe"), "1");
-	}
-	if (r == 0)
-		r = steps_write(a, "sys/bus/pci/drivers_probe", text_addr(addr, d->addr));
-	if (fenced)
-		steps_raise_fence(a, &a->devices->dev[d->pf], path);
-	return r == -EINVAL ? 0 : r;
-}
-
 /*
  * Have the host's driver loaded and bind a device. Behind the fence no driver
  * is probed on a VF without an override: the fence is down only while the
@@ -409,9 +373,9 @@ int steps_hand(struct steps *a, int32_t dev)
  */
 static bool hand_over(struct steps *a, size_t step, const struct device *d)
 {
-	bool fenced = is_behind_fence(a, d);
+	bool fenced = d->pf >= 0 && (a->devices->dev[d->pf].fenced || a->plan->verdict[d->pf].fence);
 	int32_t dev = a->plan->step[step].dev;
-	char path[PATH_SIZE], addr[ADDR_MAX];
+	char path[PATH_SIZE], addr[ADDR_MAX], modalias[MODALIAS_MAX];
 	bool overtaken;
 	int r = 0;
 
@@ -427,7 +391,12 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 		steps_fail(a, dev, STEP_HAND, 0);
 		return true;
 	}
-	load_host_driver(a, d);
+	/* what goes back to the host without a fence udev brings a driver for, or it is there */
+	if ((fenced || a->plan->step[step].operation == STEP_HAND) &&
+	    scan_modalias(a->root, d, modalias, sizeof(modalias)) == 0 && strcmp(modalias, a->modalias) != 0) {
+		strcpy(a->modalias, modalias);
+		load(a, modalias);
+	}
 	if (fenced)
 		r = steps_write(a, device_path(path, a->devices->dev[d->pf].addr, "sriov_drivers_autoprobe"), "1");
 	if (r == 0)
@@ -444,6 +413,24 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 	/* a write that takes long may have come to the device only when the fence was up again: once more, when it has ended */
 	a->state[dev].unfinished = overtaken && a->state[dev].tries > 0;
 	return a->done[step] && (!overtaken || a->state[dev].tries++ > 0);
+}
+
+int steps_hand(struct steps *a, int32_t dev)
+{
+	struct progress *st = &a->state[dev];
+	size_t i = 0;
+
+	while (i < a->plan->steps && a->plan->step[i].dev != dev)
+		i++;
+	if (i == a->plan->steps)
+		return 0;
+	st->failed = st->busy = false;
+	st->error = 0;
+	st->tries = 0;
+	while (!hand_over(a, i, &a->devices->dev[dev]) && remaining_ms(a) > 0 && wait_one(a, remaining_ms(a)))
+		;
+	flush(a);
+	return !st->failed ? 0 : st->error ? st->error : -EAGAIN;
 }
 
 /* Do one step, or start it. False where it must be looked at again. */
@@ -591,7 +578,7 @@ static void settle(struct steps *a)
 
 bool steps_init(struct steps *a)
 {
-	a->pool = a->reads = pool_new(a->root);
+	a->pool.root = a->reads.root = a->root;
 	a->state = calloc(a->devices->n + 1, sizeof(*a->state));
 	a->done = calloc(a->plan->steps + 1, sizeof(*a->done));
 	if (!a->state || !a->done)

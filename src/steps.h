@@ -32,7 +32,6 @@ struct steps {
 	const struct report *report;
 	uint64_t deadline_us;
 	struct outcome *outcome;	/* one a device, for the time that its writes take */
-	struct pool pool, reads;	/* of writes, and of the reads that may hang */
 	struct drivers drivers;		/* registered now, */
 	bool unlisted;			/* or it is not known which */
 	struct progress *state;		/* one a device */
@@ -42,6 +41,7 @@ struct steps {
 	int32_t last_direct;		/* each of which has a number of its own, from -1 down */
 	char modalias[MODALIAS_MAX];	/* the last that modprobe was asked for */
 	unsigned unfenced;		/* PFs whose fence could not be raised */
+	struct pool pool, reads;	/* of writes, and of the reads that may hang; last, as the code for what is far is longer */
 };
 
 /* Given what stands before the pool, make the rest. False without memory; steps_free() in any case. */

@@ -210,7 +210,7 @@ static void say_unread(struct survey *s)
 
 		/* what is to be written is written nevertheless, and a PF has a process of its own that waits */
 		if (d->hung)
-			report_say(s->report, LEVEL_WARNING, "%s: %s: reading it takes long, as long as a driver is at work on the device",
+			report_say(s->report, LEVEL_WARNING, "%s: %s: reading it takes long",
 				   text_addr(addr, d->addr), d->hung & ASK_OVERRIDE ? "driver_override" : "sriov_numvfs");
 		if (!d->error)
 			continue;
@@ -347,8 +347,7 @@ int survey_make(struct survey *s)
 {
 	int r;
 
-	if (!s->reads.root)
-		s->reads = pool_new(s->root);
+	s->reads.root = s->root;
 	r = look(s);
 
 	for (int i = 1; r == 0 && i < LOOKS_MAX && is_outdated(s); i++) {

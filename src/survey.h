@@ -20,7 +20,6 @@ struct survey {
 	struct addr *asked;	/* the devices that the run is about; none: all */
 	size_t n_asked;
 	bool only_vfs;		/* it is about their VFs, not themselves */
-	struct pool reads;	/* those that may hang; it outlives survey_drop(), so that what hangs is asked for once */
 
 	struct devices devices;
 	struct drivers drivers;
@@ -29,6 +28,7 @@ struct survey {
 	bool *only;		/* a flag for each device that the run is about; NULL: all */
 	bool missing;		/* an address asked for is not there */
 	bool incomplete;	/* not all of the devices could be read */
+	struct pool reads;	/* those that may hang; it outlives survey_drop(), so that what hangs is asked for once */
 };
 
 /*

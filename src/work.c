@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "text.h"
 
 enum {
 	FDS = 2 * WORKERS_MAX + 32,	/* more than we ever have open */
@@ -37,11 +38,6 @@ struct request {
 	char path[PATH_SIZE];
 	char value[VALUE_SIZE];
 };
-
-struct pool pool_new(const struct root *root)
-{
-	return (struct pool){ .root = root };
-}
 
 static int state_of(const struct request *q)
 {
@@ -69,15 +65,19 @@ static struct request *find_state(const struct pool *pool, int state)
 	return NULL;
 }
 
-/* Read an attribute as far as it fits. 0 or -errno. */
+/* Read the first line of an attribute, as far as it fits. 0 or -errno. */
 static int read_value(const struct root *root, const char *path, char value[VALUE_SIZE])
 {
 	char page[4096 + 1];
 	int r = sysfs_read(root, path, page, sizeof(page));
 
-	page[r < 0 ? 0 : VALUE_SIZE - 1] = '\0';
+	value[0] = '\0';
+	if (r < 0)
+		return r;
+	page[VALUE_SIZE - 1] = '\0';
+	page[str_find(str_of(page), '\n')] = '\0';
 	strcpy(value, page);
-	return r < 0 ? r : 0;
+	return 0;
 }
 
 /* The child: until the pipe is closed. Whoever waits for our output must not wait for a write that hangs. */
@@ -369,7 +369,7 @@ void pool_close(struct pool *pool)
 	}
 	if (pool->queue)
 		munmap(pool->queue, QUEUE_MAX * sizeof(*pool->queue));
-	*pool = pool_new(pool->root);
+	*pool = (struct pool){ .root = pool->root };
 }
 
 int child_start(struct child *out, void (*run)(void *ctx, void *result), void *ctx, size_t size)

@@ -28,20 +28,18 @@ struct pool {
 	size_t tasks;		/* without an answer yet */
 	int32_t next_task;	/* of reads that are asked for together: see scan_asked() */
 	pid_t owner;		/* of a pool for reads, the process whose workers these are */
+	size_t n;		/* of workers */
 	struct worker worker[WORKERS_MAX];
-	size_t n;
 };
 
 struct answer {
 	int32_t task;
 	int32_t error;		/* 0 or -errno of the write or read */
 	uint32_t us;		/* how long it took */
-	char value[VALUE_SIZE];	/* what was read, as far as it fits */
+	char value[VALUE_SIZE];	/* the first line of what was read, as far as it fits */
 };
 
-struct pool pool_new(const struct root *root);
-
-/* Let idle workers end; one that hangs is left to itself. */
+/* Let idle workers end; one that hangs is left to itself. A pool begins with nothing but its root, and so does this end it. */
 void pool_close(struct pool *pool);
 
 /*

@@ -148,11 +148,6 @@ void module_end(struct modprobe *modprobe)
 	(void)modprobe;
 }
 
-struct pool pool_new(const struct root *root)
-{
-	return (struct pool){ .root = root };
-}
-
 void pool_close(struct pool *pool)
 {
 	(void)pool;
@@ -177,7 +172,8 @@ int pool_read(struct pool *pool, int32_t task, const char *path)
 		return -EBUSY;
 	r = sysfs_read(pool->root, path, page, sizeof(page));
 	read_last = (struct answer){ .task = task, .error = r < 0 ? r : 0 };
-	memcpy(read_last.value, page, r < 0 ? 0 : (size_t)r < sizeof(read_last.value) ? (size_t)r : sizeof(read_last.value) - 1);
+	if (r >= 0)
+		memcpy(read_last.value, page, strcspn(page, "\n") < sizeof(read_last.value) ? strcspn(page, "\n") : sizeof(read_last.value) - 1);
 	is_read = true;
 	return 0;
 }
