@@ -418,12 +418,17 @@ static bool hand_over(struct steps *a, size_t step, const struct device *d)
 int steps_hand(struct steps *a, int32_t dev)
 {
 	struct progress *st = &a->state[dev];
+	char addr[ADDR_MAX];
 	size_t i = 0;
 
 	while (i < a->plan->steps && a->plan->step[i].dev != dev)
 		i++;
+	/* it has lost its driver since the plan was made; behind a fence another run hands it over */
 	if (i == a->plan->steps)
-		return 0;
+		return steps_write(a, "sys/bus/pci/drivers_probe", text_addr(addr, a->devices->dev[dev].addr));
+	/* it takes a moment, also where something else has taken all the time */
+	if (remaining_ms(a) < PATIENCE_MS)
+		a->deadline_us = clock_us() + PATIENCE_MS * 1000ull;
 	st->failed = st->busy = false;
 	st->error = 0;
 	st->tries = 0;
