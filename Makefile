@@ -98,9 +98,9 @@ build/san-gcc/preclaim: $(SOURCES:src/%.c=build/san-gcc/%.o)
 UNIT_TESTS = $(UNITS:%=build/unit-gcc/%) $(UNITS:%=build/unit-clang/%)
 # Programs that tests run, of which the binary shows too little.
 SHOWS = build/klibc/show-protect build/unit-gcc/show-protect build/unit-clang/show-protect
-FUZZ_TARGETS = rules cmdline facts aliases status mounts sysfs
+FUZZ_TARGETS = rules cmdline facts policy aliases status mounts sysfs
 # The longest first, for a run that knows no times of another.
-CHECKS = tests/golden.t tests/protect.t tests/around.t tests/completion.t tests/fuzz.t tests/tree.t tests/shell.t tests/needs.t tests/cli.t tests/fixtures.t tests/docs.t tests/run.t $(UNIT_TESTS) tests/man.t tests/binary.t
+CHECKS = tests/golden.t tests/protect.t tests/around.t tests/completion.t tests/fuzz.t tests/tree.t tests/shell.t tests/needs.t tests/cli.t tests/policy.t tests/fixtures.t tests/docs.t tests/run.t $(UNIT_TESTS) tests/man.t tests/binary.t
 
 # Half of them wait more than they compute: four at a time.
 check: all $(UNIT_TESTS) $(SHOWS) build/fuzz/fuzz build/few-faults ## quick tests: no root, no boot

@@ -11,9 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+#include "token.h"
+
 static const char conf_path[] = "/etc/preclaim.conf";
 static const char conf_dir[] = "/etc/preclaim.d";
 static const char facts_path[] = "/etc/preclaim.image";
+static const char policy_path[] = "/run/preclaim/policy";
+
+/* The facts of an image without any. */
+static const char nothing_known[] =
+	"unknown storage this image has no facts of its machine\n"
+	"unknown usb this image has no facts of its machine\n"
+	"unknown network this image has no facts of its machine\n";
 
 /* Keep a text for as long as the rules. Takes it over in either case. */
 static int keep(struct config *c, char *text)
@@ -124,6 +134,26 @@ static int read_folder(struct config *c, const struct root *root, const struct r
 	return r;
 }
 
+/* The facts, as they are or as an image has to take them that has none. */
+static int read_facts(struct config *c, const struct root *root, const struct report *report)
+{
+	bool unreadable = c->unreadable;
+	int r;
+
+	c->unreadable = false;
+	r = read_file(c, root, report, facts_path, true, rules_add_facts);
+	if (r == 0 && !c->unreadable) {
+		c->facts = str_of(c->text[c->n - 1]);
+		c->has_facts = true;
+	}
+	c->unreadable |= unreadable;
+	if (r < 0 || c->has_facts || !c->in_image)
+		return r < 0 ? r : 0;
+	c->facts = str_of(nothing_known);
+	c->has_facts = true;
+	return rules_add_facts(&c->rules, facts_path, c->facts);
+}
+
 static int read_cmdline(struct config *c, const struct root *root, const struct report *report)
 {
 	char *text;
@@ -151,7 +181,7 @@ int config_read(struct config *out, const struct root *root, const struct report
 	const struct root here = { .fd = AT_FDCWD, .path = ".", .is_system = true };
 	int r;
 
-	*out = (struct config){ .rules = rules_new() };
+	*out = (struct config){ .rules = rules_new(), .in_image = sysfs_exists(root, "init") };
 	if (file) {
 		r = read_file(out, &here, report, file, false, rules_add_file);
 	} else {
@@ -159,13 +189,72 @@ int config_read(struct config *out, const struct root *root, const struct report
 		if (r >= 0)
 			r = read_folder(out, root, report);
 	}
-	if (r >= 0) {
-		r = read_file(out, root, report, facts_path, true, rules_add_facts);
-		out->has_facts = r == 0;
-	}
+	if (r >= 0)
+		r = read_facts(out, root, report);
 	if (r >= 0)
 		r = cmdline ? rules_add_cmdline(&out->rules, str_of(cmdline)) : read_cmdline(out, root, report);
 	out->partial |= out->unreadable || file || cmdline;
+	return r;
+}
+
+/* Take ":NUMBER" off the end of a place. 0 where there is none. */
+static unsigned take_number(char *place)
+{
+	char *colon = strrchr(place, ':');
+	struct str digits;
+	uint32_t n;
+
+	if (!colon)
+		return 0;
+	digits = str_of(colon + 1);
+	if (scan_decimal(&digits, &n) == 0 || digits.len > 0)
+		return 0;
+	*colon = '\0';
+	return n;
+}
+
+/* The first word of a policy's line is a fact's keyword, or the place of a rule; it is a piece of the text, and ended there. */
+static int read_policy_line(struct config *c, char *text, struct str whole)
+{
+	struct str line = whole, word;
+	char *place;
+	unsigned last;
+
+	if (str_is(line, POLICY_OF_HOST))
+		c->rules.settings.take = TAKE_NEVER;
+	c->partial |= str_is(line, POLICY_PARTIAL);
+	if (str_starts(line, "policy ") || !token_word(&line, BLANKS, &word))
+		return 0;
+	if (str_is(word, "pin") || str_is(word, "protect") || str_is(word, "unknown"))
+		return rules_add_facts(&c->rules, policy_path, whole);
+	if (!str_is(word, "fault")) {
+		place = text + (word.p - text);
+		place[word.len] = '\0';
+		last = take_number(place);
+		return rules_add_line(&c->rules, place, last, str_skip(line, line.len > 0));
+	}
+	if (!token_word(&line, BLANKS, &word))
+		return 0;
+	place = text + (word.p - text);
+	place[word.len] = '\0';
+	last = take_number(place);
+	return rules_add_fault(&c->rules, place, take_number(place), last, str_skip(line, line.len > 0));
+}
+
+int config_read_policy(struct config *out, const struct root *root)
+{
+	struct str rest = { .len = 0 }, line;
+	char *text;
+	int r;
+
+	*out = (struct config){ .rules = rules_new(), .in_image = sysfs_exists(root, "init"), .has_facts = true, .from_policy = true };
+	r = sysfs_read_all(root, policy_path + 1, &text, &rest.len);
+	if (r < 0)
+		return r == -ENOENT ? 1 : r;
+	rest.p = text;
+	r = keep(out, text);
+	while (r == 0 && token_line(&rest, &line))
+		r = read_policy_line(out, text, line);
 	return r;
 }
 

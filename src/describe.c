@@ -24,13 +24,24 @@ void describe_device(const struct plan *plan, int32_t dev, struct text *t)
 	text_add(t, "%s [%04x:%04x]", text_addr(addr, d->addr), d->ids.vendor, d->ids.device);
 }
 
-void describe_source(const struct plan *plan, int32_t rule, struct text *t)
+static void place_of_rule(const struct rule *r, struct text *t)
 {
-	const struct rule *r = &plan->rules->rule[rule];
-
 	text_add(t, "%s", r->source);
 	if (r->line)
 		text_add(t, ":%u", r->line);
+}
+
+void describe_source(const struct plan *plan, int32_t rule, struct text *t)
+{
+	place_of_rule(&plan->rules->rule[rule], t);
+}
+
+void describe_fault_place(const struct fault *f, struct text *t)
+{
+	text_add(t, "%s", f->source);
+	if (f->line)
+		text_add(t, ":%u", f->line);
+	text_add(t, ":%u", f->column);
 }
 
 void describe_rule(const struct plan *plan, int32_t rule, int32_t selector, struct text *t)
@@ -359,14 +370,21 @@ static void selector_text(const struct rule *rule, const struct selector *s, str
 		text_add(t, "=%u", s->count);
 }
 
-void describe_rules(const struct rules *rules, void (*put)(const char *text))
+void describe_rules(const struct rules *rules, bool places, void (*put)(const char *text))
 {
+	char piece[RECORD_MAX];
+	struct text t;
+
 	for (size_t r = 0; r < rules->n; r++) {
 		const struct rule *rule = &rules->rule[r];
-		char piece[RECORD_MAX];
-		struct text t;
 
-		put(keyword_name(rule->keyword));
+		t = text_in(piece, sizeof(piece));
+		if (places) {
+			place_of_rule(rule, &t);
+			text_add(&t, " ");
+		}
+		text_add(&t, "%s", keyword_name(rule->keyword));
+		put(piece);
 		for (size_t s = rule->first; s < rule->first + rule->n; s++) {
 			t = text_in(piece, sizeof(piece));
 			selector_text(rule, &rules->selector[s], &t);
@@ -378,6 +396,13 @@ void describe_rules(const struct rules *rules, void (*put)(const char *text))
 		if (rule->value.len > 0)
 			text_add(&t, " %.*s", (int)rule->value.len, rule->value.p);
 		text_add(&t, "\n");
+		put(piece);
+	}
+	for (size_t i = 0; places && i < rules->faults; i++) {
+		t = text_in(piece, sizeof(piece));
+		text_add(&t, "fault ");
+		describe_fault_place(&rules->fault[i], &t);
+		text_add(&t, " %s\n", rules->fault[i].what);
 		put(piece);
 	}
 }

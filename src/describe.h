@@ -39,7 +39,13 @@ void describe_facts(const struct plan *plan, void (*put)(const char *text));
 /* The same where no PCI device is to be seen: all is unknown. */
 void describe_unseen(void (*put)(const char *text));
 
-/* The rules in their order as one canonical line each, handed to put() in pieces. */
-void describe_rules(const struct rules *rules, void (*put)(const char *text));
+/*
+ * The rules in their order as one canonical line each, handed to put() in
+ * pieces; for a policy with the place of each before it, and then the faults.
+ */
+void describe_rules(const struct rules *rules, bool places, void (*put)(const char *text));
+
+/* Append to t where a fault is: "/etc/preclaim.conf:3:12" */
+void describe_fault_place(const struct fault *f, struct text *t);
 
 #endif

@@ -72,3 +72,13 @@ void mark_settled(const struct root *root, const struct plan *plan)
 	}
 	sysfs_leave(&dir);
 }
+
+void mark_idle(const struct root *root)
+{
+	struct root dir;
+
+	if (sysfs_exists(root, "init") && sysfs_make(root, "etc/preclaim.settled", &dir) == 0) {
+		sysfs_touch(&dir, "all");
+		sysfs_leave(&dir);
+	}
+}

@@ -22,4 +22,7 @@ void mark_claimed(const struct root *root, const struct plan *plan, const struct
  */
 void mark_settled(const struct root *root, const struct plan *plan);
 
+/* The same for all devices at once, where there are no rules. */
+void mark_idle(const struct root *root);
+
 #endif

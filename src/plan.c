@@ -140,7 +140,7 @@ static bool takes_needed(const struct rules *rules, int32_t rule, int32_t select
 	case TAKE_BUT_ROOT:
 		return !d->carries_root;
 	default:
-		return names_place(rules, rule, selector);
+		return !d->carries_now && names_place(rules, rule, selector);
 	}
 }
 
@@ -200,13 +200,14 @@ static void judge_device(struct builder *b, int32_t i)
 		refuse(b, i, NOTE_PROTECTED);
 		return;
 	}
-	if (may_be_needed(b, d) && !names_place(b->plan.rules, c->rule, c->selector)) {
-		refuse(b, i, NOTE_UNKNOWN);
-		return;
-	}
 	v->action = ACTION_CLAIM;
 	is_auto = str_is(rule->driver, "auto");
 	set_driver(b, v, is_auto ? str_of(d->variant) : rule->driver);
+	/* what is held for a guest already nobody else can need */
+	if (may_be_needed(b, d) && !names_place(b->plan.rules, c->rule, c->selector) && strcmp(v->driver, d->driver) != 0) {
+		refuse(b, i, NOTE_UNKNOWN);
+		return;
+	}
 	/* where the header is that of a bridge, vfio_pci_core_register_device() ends with EINVAL (drivers/vfio/pci) */
 	if (device_is_bridge(d) && (is_auto || driver_is_vfio(v->driver))) {
 		refuse(b, i, NOTE_BRIDGE_REFUSED);

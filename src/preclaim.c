@@ -22,6 +22,7 @@ static const char usage[] =
 	"\n"
 	"  apply [ADDRESS...]   do what the rules say, for all devices or just these\n"
 	"  apply --wait         first wait until all that the rules want is there\n"
+	"  apply --boot         go by the rules that this boot began with, as the service does\n"
 	"  check [--image]      show what apply would do, or what goes into an image\n"
 	"  list                 the devices by IOMMU group\n"
 	"  status               what the rules want, what happened, and what holds now\n"
@@ -63,7 +64,7 @@ static int bad_usage(const char *format, ...)
 /* Options may stand before and after the command and its arguments, which are gathered in words. */
 static int parse_options(int argc, char **argv, struct options *options, char **words, int *n)
 {
-	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT, OPT_FORCE, OPT_JSON };
+	enum { OPT_ROOT = 256, OPT_CONFIG, OPT_CMDLINE, OPT_IMAGE, OPT_WAIT, OPT_FORCE, OPT_JSON, OPT_BOOT };
 	static const struct option longs[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -77,6 +78,7 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		{ "wait", no_argument, NULL, OPT_WAIT },
 		{ "force", no_argument, NULL, OPT_FORCE },
 		{ "json", no_argument, NULL, OPT_JSON },
+		{ "boot", no_argument, NULL, OPT_BOOT },
 		{ NULL, 0, NULL, 0 },
 	};
 
@@ -123,6 +125,9 @@ static int parse_options(int argc, char **argv, struct options *options, char **
 		case OPT_JSON:
 			options->json = true;
 			break;
+		case OPT_BOOT:
+			options->boot = true;
+			break;
 		case OPT_FORCE:
 			options->force = true;
 			break;
@@ -149,8 +154,8 @@ static int take_command(struct options *options, char **words, int n)
 	options->command = (enum command)command;
 	if (options->image && command != COMMAND_CHECK)
 		return bad_usage("%s has no --image", words[0]);
-	if (options->wait && command != COMMAND_APPLY)
-		return bad_usage("%s has no --wait", words[0]);
+	if ((options->wait || options->boot) && command != COMMAND_APPLY)
+		return bad_usage("%s has no --%s", words[0], options->wait ? "wait" : "boot");
 	if (options->json && (command == COMMAND_APPLY || command >= COMMAND_CLAIM || options->image))
 		return bad_usage("%s has no --json", options->image ? "--image" : words[0]);
 	if (options->force && command < COMMAND_CLAIM)

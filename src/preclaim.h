@@ -58,6 +58,7 @@ struct device {
 	bool in_use;		/* a VF: a host driver has it, or a guest */
 	char carries[CARRIES_MAX];	/* what the machine needs of it, as protect_add() has put it together; "": nothing */
 	bool carries_root;	/* the root file system is among that */
+	bool carries_now;	/* on the running host, from which no rule of its boot's takes it */
 	bool released;		/* a run has given it back to the host, since it could not be claimed: this one is not to try again */
 	bool boot_display;	/* the firmware's console is on it, or it is the only display */
 	bool carries_by_ids;	/* it is only known that a device with its ids does */

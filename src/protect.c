@@ -776,6 +776,33 @@ static int is_usb(void *ctx, const char *name)
 }
 
 /* In the order of what matters most: a device's text may be full. */
+static void follow_mounts(struct search *s)
+{
+	for (size_t i = 0; i < s->mounts; i++) {
+		if (strcmp(s->mount[i].type, "rootfs") == 0 || !is_news(s, i))
+			continue;
+		begin(s, s->mount[i].point);
+		follow_mount(s, &s->mount[i]);
+	}
+	begin(s, "swap");
+	read_file(s, "proc/swaps", take_swap);
+}
+
+/* What is in use by something else than file systems, and named only where there is nothing else to name. */
+static void follow_rest(struct search *s)
+{
+	s->rest = true;
+	begin(s, "a part of a volume");
+	list(s, block_class, follow_held);
+	begin(s, "a ZFS pool");
+	list(s, pools, follow_imported);
+
+	/* what cannot be followed may be on USB where there is any, or where nothing is to be seen */
+	s->settled = false;
+	if (s->devices->unknown[UNKNOWN_STORAGE][0] && (list(s, block_class, is_usb) != 0 || !s->settled))
+		strcpy(s->devices->unknown[UNKNOWN_USB], s->devices->unknown[UNKNOWN_STORAGE]);
+}
+
 static void follow_all(struct search *s)
 {
 	static const char *const first[] = { "/", "/usr", "/boot", "/boot/efi" };
@@ -789,14 +816,7 @@ static void follow_all(struct search *s)
 	}
 	begin(s, "fstab");
 	read_file(s, "etc/fstab", take_fstab);
-	for (size_t i = 0; i < s->mounts; i++) {
-		if (!is_news(s, i))
-			continue;
-		begin(s, s->mount[i].point);
-		follow_mount(s, &s->mount[i]);
-	}
-	begin(s, "swap");
-	read_file(s, "proc/swaps", take_swap);
+	follow_mounts(s);
 	begin(s, "resume");
 	read_file(s, "sys/power/resume", take_resume);
 	follow_cmdline(s);
@@ -806,15 +826,7 @@ static void follow_all(struct search *s)
 	s->rest = true;
 	begin(s, "crypttab");
 	read_file(s, "etc/crypttab", take_crypttab);
-	begin(s, "a part of a volume");
-	list(s, block_class, follow_held);
-	begin(s, "a ZFS pool");
-	list(s, pools, follow_imported);
-
-	/* what cannot be followed may be on USB where there is any, or where nothing is to be seen */
-	s->settled = false;
-	if (s->devices->unknown[UNKNOWN_STORAGE][0] && (list(s, block_class, is_usb) != 0 || !s->settled))
-		strcpy(s->devices->unknown[UNKNOWN_USB], s->devices->unknown[UNKNOWN_STORAGE]);
+	follow_rest(s);
 }
 
 int protect_find(const struct root *root, struct devices *devices, bool strict, struct protects *out)
@@ -829,9 +841,13 @@ int protect_find(const struct root *root, struct devices *devices, bool strict, 
 		m = find_mount(&s, "/", true);
 		if (mounts && !m)
 			say(&s, "/proc/self/mountinfo", "nothing is mounted there");
-		/* an initramfs has not come to what the machine needs */
-		if (!m || strcmp(m->type, "rootfs") != 0)
+		if (!m || strcmp(m->type, "rootfs") != 0) {
 			follow_all(&s);
+		} else {
+			/* an initramfs has not come to what the machine needs, but what is in use already is */
+			follow_mounts(&s);
+			follow_rest(&s);
+		}
 		free(s.mount);
 		free(mounts);
 	}

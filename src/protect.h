@@ -24,8 +24,8 @@ struct protects {
  * proc/net/ipv6_route). Where a way ends, its class of devices is unknown; a
  * device of fstab or crypttab that is not there and may be missing (nofail) is
  * only warned of. Nothing is found, and nothing warned of, without PCI
- * functions, in an initramfs (rootfs is on /), and of a file that is not
- * there. strict: a file that cannot be read ends the search, else it is a way
+ * functions and of a file that is not there; in an initramfs (rootfs is on /)
+ * only what is in use already is found. strict: a file that cannot be read ends the search, else it is a way
  * that ends. 0, or -errno and in unread which path that was of; give what is
  * in out to protect_free().
  */

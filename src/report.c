@@ -24,19 +24,22 @@ static const char status_path[] = "run/preclaim/status";
 
 enum { STATUS_LINE_MAX = 512 };	/* without the source */
 
-struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev)
+struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev, bool by_itself)
 {
+	bool in_image = sysfs_exists(root, "init");
 	struct report report = {
 		.root = root,
 		.from_udev = from_udev,
-		.to_kmsg = applies && (from_udev || sysfs_exists(root, "init")) && sysfs_exists(root, kmsg_path),
+		.to_kmsg = applies && (from_udev || by_itself || in_image) && sysfs_exists(root, kmsg_path),
 		.loudest = loudest,
+		.console_level = in_image ? 0 : LEVEL_DEBUG + 1,
 	};
 	char levels[64];
 	uint32_t level;
 	struct str s;
 
-	if (!report.to_kmsg || sysfs_read(root, "proc/sys/kernel/printk", levels, sizeof(levels)) < 0)
+	/* in the real root standard error would be the journal, which has the kernel's log as well */
+	if (!report.to_kmsg || !in_image || sysfs_read(root, "proc/sys/kernel/printk", levels, sizeof(levels)) < 0)
 		return report;
 	s = str_of(levels);
 	if (scan_decimal(&s, &level) > 0 && level <= LEVEL_DEBUG)
@@ -73,6 +76,8 @@ void report_say(const struct report *report, enum level level, const char *forma
 	text_plain(&t, str_of(message));
 	t.size = sizeof(record);
 	text_add(&t, "\n");
+	if (report->said && level <= LEVEL_INFO)
+		*report->said = true;
 
 	logged = report->to_kmsg && sysfs_append(report->root, kmsg_path, record, t.len) == 0;
 	if (!logged || (level <= LEVEL_WARNING && (int)level >= report->console_level))

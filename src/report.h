@@ -11,15 +11,16 @@ struct report {
 	bool from_udev;		/* one of many runs, each for a device that most likely no rule is about */
 	bool again;		/* what went wrong for this device has been told by an earlier run */
 	bool to_kmsg;		/* else to standard error */
+	bool *said;		/* set where anything was told; NULL: nobody asks */
 	enum level loudest;	/* nothing less severe than this is told */
 	int console_level;	/* what the kernel's console hides is not below this */
 };
 
 /*
- * What applies rules tells it to the kernel's log in an initramfs (a root with
- * an /init) and from udev, where nobody sees standard error.
+ * What applies rules by itself tells it to the kernel's log: in an initramfs
+ * (a root with an /init), from udev, and as the service (by_itself).
  */
-struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev);
+struct report report_new(const struct root *root, enum level loudest, bool applies, bool from_udev, bool by_itself);
 
 /* Tell one line, as plain text whatever is in it: a record of the kernel's log, or a line of standard error. */
 void report_say(const struct report *report, enum level level, const char *format, ...)

@@ -483,16 +483,14 @@ static bool parse_setting(struct parser *p, struct str *rest, struct rule *rule)
 }
 
 /* preclaim.off, and =1 or =0 as the kernel takes its own switches */
-static bool parse_off(struct parser *p, struct str *rest)
+static bool parse_off(struct parser *p, struct str *rest, struct rule *rule)
 {
-	struct str word;
+	struct str word = { .len = 0 };
 
-	if (!token_word(rest, p->separator, &word) || str_is(word, "1"))
-		p->rules->settings.off = true;
-	else if (str_is(word, "0"))
-		p->rules->settings.off = false;
-	else
+	if (token_word(rest, p->separator, &word) && !str_is(word, "0") && !str_is(word, "1"))
 		return fault(p, word.p, word, "preclaim.off takes no value, or 1 or 0");
+	rule->value = word;
+	p->rules->settings.off = word.len == 0 || str_is(word, "1");
 	return true;
 }
 
@@ -523,7 +521,7 @@ static void parse_statement(struct parser *p, struct str name, struct str rest)
 		ok = parse_setting(p, &rest, &rule);
 		break;
 	default:
-		ok = parse_off(p, &rest);
+		ok = parse_off(p, &rest, &rule);
 	}
 	if (!ok)
 		return;
@@ -635,6 +633,28 @@ static int parse_lines(struct rules *rules, const char *source, struct str text,
 int rules_add_file(struct rules *rules, const char *source, struct str text)
 {
 	return parse_lines(rules, source, text, parse_statement);
+}
+
+int rules_add_line(struct rules *rules, const char *source, unsigned line, struct str text)
+{
+	struct parser p = { .rules = rules, .source = source, .line = line, .start = text.p, .separator = BLANKS };
+	struct str keyword;
+
+	if (token_word(&text, BLANKS, &keyword))
+		parse_statement(&p, keyword, text);
+	else
+		fault(&p, text.p, text, "a rule is missing here");
+	return p.error;
+}
+
+int rules_add_fault(struct rules *rules, const char *source, unsigned line, unsigned column, struct str what)
+{
+	struct parser p = { .rules = rules, .source = source, .line = line, .start = what.p };
+
+	fault(&p, what.p, (struct str){ .len = 0 }, "%.*s", (int)what.len, what.p);
+	if (!p.error)
+		rules->fault[rules->faults - 1].column = column;
+	return p.error;
 }
 
 int rules_add_facts(struct rules *rules, const char *source, struct str text)

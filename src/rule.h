@@ -109,8 +109,15 @@ int rules_add_file(struct rules *rules, const char *source, struct str text);
 int rules_add_cmdline(struct rules *rules, struct str cmdline);
 
 /*
+ * Add a rule, or a fault, as the policy of a boot has it: words separated by
+ * blanks, with the place where it was first read (line 0: a parameter). As above.
+ */
+int rules_add_line(struct rules *rules, const char *source, unsigned line, struct str text);
+int rules_add_fault(struct rules *rules, const char *source, unsigned line, unsigned column, struct str what);
+
+/*
  * Add facts: lines "pin PLACE IDS", "protect ADDRESS IDS REASON" and "unknown
- * storage|usb|network REASON". As the two above.
+ * storage|usb|network REASON". As rules_add_file().
  */
 int rules_add_facts(struct rules *rules, const char *source, struct str text);
 

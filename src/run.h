@@ -12,6 +12,7 @@ struct options {
 	enum command command;
 	const char *root, *config, *cmdline;
 	bool dry_run, image, wait, force, json;
+	bool boot;		/* apply: nobody has asked for it, so that it goes by the policy of this boot */
 	enum level loudest;
 	char **word;		/* of apply and release the addresses, of claim the rule */
 	int words;

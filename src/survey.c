@@ -177,17 +177,11 @@ static void mark_by_facts(struct survey *s)
 	}
 }
 
-/* Mark what the machine needs: as the image knows it, or on a running host as it is now. */
-static int find_protected(struct survey *s)
+/* Mark what the machine needs as it is now. 0 or -errno after telling why not. */
+static int find_needed_now(struct survey *s)
 {
 	struct protects protects;
-	int r;
-
-	if (s->config->has_facts) {
-		mark_by_facts(s);
-		return 0;
-	}
-	r = protect_find(s->root, &s->devices, s->config->rules.settings.take != TAKE_BY_PLACE, &protects);
+	int r = protect_find(s->root, &s->devices, s->config->rules.settings.take != TAKE_BY_PLACE, &protects);
 	if (r < 0) {
 		if (protects.unread[0])
 			report_say(s->report, LEVEL_ERR, "%s: cannot read it, so what this machine needs is not known: %s (%d)", protects.unread, text_error(-r), -r);
@@ -197,7 +191,25 @@ static int find_protected(struct survey *s)
 		report_say(s->report, LEVEL_WARNING, "%s", protects.warning[i]);
 	s->warns = false;
 	protect_free(&protects);
+	for (size_t i = 0; i < s->devices.n; i++)
+		s->devices.dev[i].carries_now = s->config->from_policy && s->devices.dev[i].carries[0];
 	return 0;
+}
+
+/*
+ * Mark what the machine needs. An image has not come to it and goes by its
+ * facts; in the real root those of the boot's policy hold, and what is in use by
+ * now besides.
+ */
+static int find_protected(struct survey *s)
+{
+	int r = 0;
+
+	if (!s->config->has_facts || (s->config->from_policy && !s->config->in_image))
+		r = find_needed_now(s);
+	if (r == 0 && s->config->has_facts)
+		mark_by_facts(s);
+	return r;
 }
 
 /* What could not be read of a device may be what the rules would decide by. */

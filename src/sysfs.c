@@ -386,26 +386,25 @@ int sysfs_replace(const struct root *root, const char *dir, const char *name, co
 	return r;
 }
 
-int sysfs_lock(const struct root *root, const char *dir, const char *name)
+int sysfs_lock_file(const struct root *root, const char *dir, const char *name)
 {
-	int d = open_dir(root, dir), fd, r = 0;
+	int d = open_dir(root, dir), fd;
 
 	if (d < 0)
 		return d;
 	fd = openat(d, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		r = -errno;
+	if (fd < 0)
+		fd = -errno;
 	close(d);
-	if (r < 0 && fd >= 0)
-		close(fd);
-	return r < 0 ? r : fd;
+	return fd;
 }
 
-void sysfs_unlock(int lock)
+int sysfs_lock(int file)
 {
-	if (lock < 0)
-		return;
-	/* said outright: a child that hangs may have the file open too */
-	flock(lock, LOCK_UN);
-	close(lock);
+	return flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+}
+
+void sysfs_unlock(int file)
+{
+	flock(file, LOCK_UN);
 }

@@ -78,12 +78,15 @@ int sysfs_append(const struct root *root, const char *path, const char *record, 
  */
 int sysfs_replace(const struct root *root, const char *dir, const char *name, const char *data, size_t len);
 
+/* Open the lock file dir/name, made where missing. A descriptor, which children share, or -errno. */
+int sysfs_lock_file(const struct root *root, const char *dir, const char *name);
+
 /*
- * Wait for the lock file dir/name (made where missing), and hold it against
- * other runs until sysfs_unlock(). What that takes, or -errno, which it
- * ignores.
+ * Hold it against other runs until sysfs_unlock() by this process or any that
+ * shares the descriptor (flock(2)). 0, -EWOULDBLOCK while another run holds
+ * it, or -errno.
  */
-int sysfs_lock(const struct root *root, const char *dir, const char *name);
-void sysfs_unlock(int lock);
+int sysfs_lock(int file);
+void sysfs_unlock(int file);
 
 #endif

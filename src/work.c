@@ -414,3 +414,18 @@ int child_end(struct child *child, unsigned timeout_ms, void *result, size_t siz
 	close(child->result);
 	return n;
 }
+
+int child_any(const struct child *child, size_t n, unsigned timeout_ms)
+{
+	struct pollfd *ends = calloc(n + 1, sizeof(*ends));
+	int found = -ETIMEDOUT;
+
+	for (size_t i = 0; ends && i < n; i++)
+		ends[i] = (struct pollfd){ .fd = child[i].result, .events = POLLIN };
+	if (ends && poll(ends, n, (int)timeout_ms) > 0)
+		for (size_t i = 0; i < n && found < 0; i++)
+			if (ends[i].revents)
+				found = (int)i;
+	free(ends);
+	return found;
+}

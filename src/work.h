@@ -89,4 +89,7 @@ int child_start(struct child *out, void (*run)(void *ctx, void *result), void *c
  */
 int child_end(struct child *child, unsigned timeout_ms, void *result, size_t size);
 
+/* Wait for any of n children to have its result: which one, or -ETIMEDOUT. Those whose result is -1 are passed over. */
+int child_any(const struct child *child, size_t n, unsigned timeout_ms);
+
 #endif

@@ -145,7 +145,7 @@ make_root() (
 		packages='initramfs-tools udev busybox kmod zstd lz4 make systemd-sysv linux-image-amd64'
 		case $name in
 		bookworm) packages="$packages linux-image-cloud-amd64" ;;
-		trixie) packages="$packages qemu-system-x86 qemu-system-arm qemu-efi-aarch64" ;;
+		trixie) packages="$packages kexec-tools qemu-system-x86 qemu-system-arm qemu-efi-aarch64" ;;
 		esac
 		;;
 	raid) from=bookworm packages='mdadm lvm2' ;;

@@ -47,7 +47,18 @@ overlay() {
 # conf TEXT: the rules in the image
 conf() { printf '%s\n' "$1" | overlay etc/preclaim.conf; }
 
-# guest <COMMANDS: to be run in the guest before the report
+# facts TEXT: what update-initramfs finds on this machine as it is when the image is made; a machine
+# of which nothing else is said needs none of its devices. without_facts: what it finds where
+# no device can be seen, as in the folder in which these images are made.
+facts() { printf '%s' "${1:+$1
+}" | overlay etc/preclaim.image; }
+without_facts() { rm "$dir/overlay/etc/preclaim.image"; }
+facts ''
+
+# in_real_root PATH <TEXT: a file of the real root of a complete system, which is mounted for writing
+in_real_root() { overlay "preclaim-test/root/$1"; }
+
+# guest <COMMANDS: to be run in the guest before the report, in a complete system in its real root
 guest() { overlay preclaim-test/guest; }
 
 # program NAME: test-qemu/NAME.c, built to be run in the guest as /preclaim-test/NAME

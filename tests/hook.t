@@ -32,6 +32,8 @@ begin() {
 machine() {
 	"$top/tests/mktree" "$top/tests/machines/$1.manifest" "$dir" || exit
 	echo 'ubi0:root / ubifs rw 0 0' >"$dir/proc/mounts"
+	mkdir "$dir/proc/self"
+	echo '21 1 0:2 / / rw - tmpfs tmpfs rw' >"$dir/proc/self/mountinfo"
 }
 
 inside() {
@@ -129,11 +131,14 @@ pins_and_protected() {
 	machine server-four-nvme
 	make_image "$2" && [ -e "$dir/unpacked/etc/preclaim.image" ] && [ ! -s "$dir/unpacked/etc/preclaim.image" ]
 	ok 'where the machine needs nothing the image has an empty list'
-	mkdir "$dir/proc/self"
 	echo '21 1 0:27 / / rw - zfs rpool/ROOT rw' >"$dir/proc/self/mountinfo"
 	make_image "$2" && grep -q '^unknown storage /: cannot follow "zfs rpool": ' "$dir/unpacked/etc/preclaim.image" &&
 		grep -q '^preclaim: /: cannot follow "zfs rpool": ' "$dir/err"
 	ok 'what could not be followed is in the image, and whoever makes it is told'
+	rm "$dir/proc/self/mountinfo"
+	make_image "$2" && knows_nothing '/proc/self/mountinfo was not there when the image was made' &&
+		grep -q '^preclaim: /proc/self/mountinfo: it is not there' "$dir/err"
+	ok 'where no mounts are to be seen nothing is known either'
 }
 
 # As it is installed: all examples are commented out.

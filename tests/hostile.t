@@ -17,7 +17,7 @@ rm -r "$tree/sys/bus/pci/drivers/vfio-pci" "$tree"/sys/bus/pci/devices/0000:05:1
 cat >"$scratch/manifest" <<'END'
 sys/bus/pci/drivers_probe = 
 sys/class/iommu/dmar0/uevent = 
-run/preclaim/rules = claim 01:00.0\n
+run/preclaim/policy = policy image\n/etc/preclaim.conf:1 claim 01:00.0 driver=auto\n/etc/preclaim.conf:2 claim 05:00.0\nprotect 0000:00:04.0 8086:1572 /\n
 run/preclaim/status = 0000:01:00.0 10de:2204 claim claimed vfio-pci 1 /etc/preclaim.conf:1 80\n
 run/udev/data/+pci:0000:01:00.0 = E:ID_VENDOR_FROM_DATABASE=NVIDIA Corporation\nE:ID_MODEL_FROM_DATABASE=GA102\n
 lib/modules/6.12/modules.alias = alias vfio_pci:v000010DEd*sv*sd*bc*sc*i* nvgrace_gpu_vfio_pci\n

@@ -187,7 +187,7 @@ __DATA__
 *apt apt-config apt-get
 *bash bash
 *bsdutils script
-*coreutils basename cat chmod chown chroot cp cut df dirname env expand head id install ln ls mkdir mkfifo mktemp mv od
+*coreutils basename cat chmod chown chroot cp cut date df dirname env expand head id install ln ls mkdir mkfifo mktemp mv od
 *coreutils readlink realpath rm rmdir seq sleep sort stat tail tee timeout touch tr truncate uname uniq wc
 *dash dash sh
 *diffutils cmp diff

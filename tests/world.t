@@ -104,6 +104,13 @@ modprobe_is 'echo $$ >/pid && exec sleep 20'
 apply 1 && grep -q 'modprobe has not ended in time' root/dev/kmsg && tail -n 1 root/dev/kmsg | grep -q 'preclaim: done:'
 ok 'a modprobe that hangs is not waited for beyond the timeout'
 kill "$(cat root/pid)"
+image "timeout 4
+claim $gpu 44:00.0"
+modprobe_is 'echo $$ >/pid && exec sleep 20'
+start=$(date +%s)
+apply 1 --wait && grep -q 'no device matches' root/dev/kmsg && [ $(($(date +%s) - start)) -lt 8 ]
+ok 'nor is it where apply --wait has waited for devices before'
+kill "$(cat root/pid)"
 image "claim $gpu"
 modprobe_is 'kill -9 $$'
 apply 1 && grep -q '^<3>preclaim: module vfio-pci: modprobe failed (exit status 137)' root/dev/kmsg

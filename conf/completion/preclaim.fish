@@ -56,6 +56,7 @@ complete -c preclaim -n '__fish_seen_subcommand_from apply claim release' -s n -
 complete -c preclaim -n '__fish_seen_subcommand_from check list status' -l json -d 'one JSON document'
 complete -c preclaim -n '__fish_seen_subcommand_from claim release' -l force -d 'also what is in use'
 complete -c preclaim -n '__fish_seen_subcommand_from apply' -l wait -d 'first wait until all is there'
+complete -c preclaim -n '__fish_seen_subcommand_from apply' -l boot -d 'go by what this boot began with'
 complete -c preclaim -n '__fish_seen_subcommand_from check' -l image -d 'the rules as an image gets them'
 complete -c preclaim -n '__fish_seen_subcommand_from import' -l from-cmdline -d 'what the kernel command line says'
 complete -c preclaim -n '__fish_seen_subcommand_from import' -F

@@ -26,6 +26,7 @@ static const struct target {
 	{ "rules", "etc/preclaim.conf" },
 	{ "cmdline", "proc/cmdline" },
 	{ "facts", "etc/preclaim.image" },
+	{ "policy", "run/preclaim/policy" },
 	{ "aliases", "lib/modules/6.12/modules.alias" },
 	{ "status", "run/preclaim/status" },
 	{ "mounts", "proc/self/mountinfo" },

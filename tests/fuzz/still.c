@@ -115,7 +115,7 @@ int sysfs_touch(const struct root *root, const char *name)
 	return -EROFS;
 }
 
-int sysfs_lock(const struct root *root, const char *dir, const char *name)
+int sysfs_lock_file(const struct root *root, const char *dir, const char *name)
 {
 	(void)root;
 	(void)dir;
@@ -123,9 +123,15 @@ int sysfs_lock(const struct root *root, const char *dir, const char *name)
 	return -EROFS;
 }
 
-void sysfs_unlock(int lock)
+int sysfs_lock(int file)
 {
-	(void)lock;
+	(void)file;
+	return -EROFS;
+}
+
+void sysfs_unlock(int file)
+{
+	(void)file;
 }
 
 int module_start(struct modprobe *out, const struct root *root, const char *name)
@@ -229,4 +235,12 @@ int child_end(struct child *child, unsigned timeout_ms, void *result, size_t siz
 	(void)result;
 	(void)size;
 	return -ECHILD;
+}
+
+int child_any(const struct child *child, size_t n, unsigned timeout_ms)
+{
+	(void)child;
+	(void)n;
+	(void)timeout_ms;
+	return -ETIMEDOUT;
 }

@@ -465,7 +465,8 @@ static void judge(const struct scenario *s, const struct kind *k, unsigned n, co
 	if (o->status == EXIT_NOT_HELD && s->status == EXIT_HOLDS && !w && m->struck.verb == VERB_WRITE && k->effect != EFFECT_HANG &&
 	    k->effect != EFFECT_VANISH && is_wanted(struck_dev()))
 		wrong(k, n, o, "exit status 1, but all holds");
-	if (s->state != STATE_UDEV && count(o->text, " ms\n", "done: ") != 1)
+	/* without rules there is nothing to tell */
+	if (s->state != STATE_UDEV && count(o->text, " ms\n", "done: ") != 1 && !(lied && strcmp(m->struck.path, "etc/preclaim.conf") == 0 && !o->text[0]))
 		wrong(k, n, o, "its last line is not there once");
 
 	for (int i = 0; i < n_wanted; i++) {

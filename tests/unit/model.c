@@ -59,6 +59,7 @@ struct model *model_new(void)
 		abort();
 	m->owner = getpid();
 	m->now_us = 1000000;
+	m->facts = "";
 	return m;
 }
 
@@ -888,7 +889,7 @@ int sysfs_touch(const struct root *root, const char *name)
 	return -m->run_error;
 }
 
-int sysfs_lock(const struct root *root, const char *dir, const char *name)
+int sysfs_lock_file(const struct root *root, const char *dir, const char *name)
 {
 	char again[32];
 	int r = simple(VERB_LOCK, dir), fd;
@@ -900,17 +901,19 @@ int sysfs_lock(const struct root *root, const char *dir, const char *name)
 	/* opened anew: a lock is that of an open file */
 	snprintf(again, sizeof(again), "/proc/self/fd/%d", lock_file);
 	fd = open(again, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+	if (fd < 0)
 		abort();
 	return fd;
 }
 
-void sysfs_unlock(int lock)
+int sysfs_lock(int file)
 {
-	if (lock < 0)
-		return;
-	flock(lock, LOCK_UN);
-	close(lock);
+	return flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+}
+
+void sysfs_unlock(int file)
+{
+	flock(file, LOCK_UN);
 }
 
 static char *copy(const char *text)

@@ -17,7 +17,7 @@ int main(int argc, char *argv[])
 
 	if (argc != 2 || sysfs_open(&root, argv[1]) < 0)
 		return 3;
-	report = report_new(&root, LEVEL_WARNING, false, false);
+	report = report_new(&root, LEVEL_WARNING, false, false, false);
 	/* a machine without a PCI bus has no devices */
 	if (scan_devices(&root, &report, &devices) < 0)
 		devices = (struct devices){ .n = 0 };

@@ -607,6 +607,12 @@ static void vfs(void)
 	m->conf = "timeout 1\nclaim 01:00.0\n";
 	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO }) == EXIT_SYSTEM && clock_us() - begin < 10000000 &&
 	   logged("something in /sys hangs"), "even a read that hangs does not");
+	ok(times("preclaim: done: ", m->log) == 1 && logged("preclaim: done: 0 claimed, 0 VFs, 0 refused, 1 failed"), "what it came to is said once");
+	m->reads_hang = false;
+	begin = clock_us();
+	m->log[0] = '\0';
+	ok(run_command(&(struct options){ .root = "/", .loudest = LEVEL_INFO }) == EXIT_HOLDS && driver_is(0, "vfio-pci") && clock_us() - begin < 500000,
+	   "a later run does not wait for the one that hangs, which had the lock");
 }
 
 /* How long it took, in milliseconds, until a driver was bound to a device. */
