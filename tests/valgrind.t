@@ -36,6 +36,7 @@ silent() { ! grep -r . "$scratch/logs"; }
 point 'golden cases come out as ever' env PRECLAIM_BINARIES="$scratch/preclaim" tests/golden.t tests/golden/show/* \
 	$(printf '%s\n' tests/golden/parse/* tests/golden/plan/* | awk 'NR % 10 == 1')
 point 'so do runs that apply rules' env PRECLAIM_CLI="$scratch/preclaim" tests/cli.t
+point 'and those that go by a policy' env PRECLAIM_CLI="$scratch/preclaim" tests/policy.t
 point 'each process was looked at' ran
 point 'nothing was found in any' silent
 end
