@@ -28,8 +28,8 @@ static void say_claimed(const struct steps *a, int32_t dev)
 		text_add(&t, ", taken from %s", a->state[dev].taken_from);
 	if (d->group >= 0)
 		text_add(&t, ", group %d", d->group);
-	/* what an earlier run did, it has told */
-	report_say(a->report, a->state[dev].touched ? LEVEL_INFO : LEVEL_DEBUG, "%s", line);
+	/* what an earlier run did it has told, unless it was killed before that */
+	report_say(a->report, a->state[dev].touched || report_told(a->root, d) == TOLD_NOTHING ? LEVEL_INFO : LEVEL_DEBUG, "%s", line);
 }
 
 static const char unsafe[] = "a claimed VF beside it has no override";

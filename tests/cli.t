@@ -165,14 +165,7 @@ from_udev() {
 	grep -c "^<3>preclaim: $gpu .*: not claimed" root/dev/kmsg
 }
 # The root file system is on the disk at 02:00.0.
-on_nvme() {
-	cat >disk.manifest <<-'END'
-		proc/self/mountinfo = 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw\n
-		sys/dev/block/259:2 -> ../../devices/pci0000:00/0000:00:1b.0/0000:02:00.0/nvme/nvme0/nvme0n1/nvme0n1p2
-		sys/devices/pci0000:00/0000:00:1b.0/0000:02:00.0/nvme/nvme0/nvme0n1/nvme0n1p2/
-	END
-	"$top/tests/mktree" disk.manifest root
-}
+on_nvme() { "$top/tests/mktree" "$top/tests/machines/desktop-one-gpu.root-on-nvme" root; }
 disk=0000:02:00.0
 machine "claim 02:00.0"
 on_nvme

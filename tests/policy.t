@@ -33,19 +33,11 @@ image() {
 	: >err
 }
 conf() { printf '%s\n' "$1" >root/etc/preclaim.conf; }
-facts() { printf '%s\n' "$1" >root/etc/preclaim.image; }
 
 # The move to the real root, which has the rules that its files say.
 real_root() { rm -rf root/init root/etc/preclaim.image root/etc/preclaim.settled && : >root/dev/kmsg; }
 # The root file system is on the disk.
-mounted() {
-	cat >disk.manifest <<-'END'
-		proc/self/mountinfo = 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw\n
-		sys/dev/block/259:2 -> ../../devices/pci0000:00/0000:00:1b.0/0000:02:00.0/nvme/nvme0/nvme0n1/nvme0n1p2
-		sys/devices/pci0000:00/0000:00:1b.0/0000:02:00.0/nvme/nvme0/nvme0n1/nvme0n1p2/
-	END
-	"$top/tests/mktree" disk.manifest root
-}
+mounted() { "$top/tests/mktree" "$top/tests/machines/desktop-one-gpu.root-on-nvme" root; }
 
 # run STATUS COMMAND...: on that root
 run() {
@@ -104,7 +96,6 @@ run 0 apply && taken $gpu && grep -q '^<4>preclaim: /run/preclaim/policy: cannot
 ok 'a policy that cannot be written is said; the devices are claimed all the same'
 
 image 'claim 01:00 driver=none'
-mkdir root/sys/module
 touch root/proc/vmcore
 run 0 apply && free $gpu && [ "$(cat root/dev/kmsg)" = '<6>preclaim: nothing is done in a kdump kernel: /proc/vmcore is there' ] && [ ! -e root/run/preclaim ]
 ok 'in a kdump kernel nothing is done, and one line says so'
